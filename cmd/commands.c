@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of all commands, in the order of help. */
+#include "cmd/command.h"
+
+const struct mk_command *const mk_commands[] = {
+	&mk_command_create,
+	&mk_command_delete,
+	&mk_command_get_clusters,
+	&mk_command_get_nodes,
+	&mk_command_get_kubeconfig,
+	&mk_command_get_password,
+	&mk_command_load_image,
+	&mk_command_load_archive,
+	&mk_command_build_node_image,
+	&mk_command_build_component,
+	&mk_command_version,
+};
+
+const size_t mk_command_count = MK_ARRAY_LEN(mk_commands);
+
+const char *const mk_output_choices[] = { "text", "json", NULL };

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mkcluster create [cluster] */
+#include "cmd/command.h"
+#include "cmd/progress.h"
+#include "lib/base/clock.h"
+#include "lib/cluster/create.h"
+
+struct options {
+	const char *name;
+	const char *config;
+	const char *image;
+	const char *kubeconfig;
+	int profile;
+	int64_t timeout_ms;
+	bool openfaas;
+	bool retain;
+	bool switch_context;
+};
+
+static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
+
+static const struct mk_option options[] = {
+	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",
+		.offset = offsetof(struct options, name),
+		.help = "the cluster's name (mkcluster)" },
+	{ .name = "config", .kind = MK_OPTION_STRING, .value = "FILE",
+		.offset = offsetof(struct options, config),
+		.help = "read a cluster config; - is standard input" },
+	{ .name = "image", .kind = MK_OPTION_STRING, .value = "IMAGE",
+		.offset = offsetof(struct options, image),
+		.help = "node image (" MK_DEFAULT_IMAGE ")" },
+	{ .name = "no-openfaas", .kind = MK_OPTION_OFF,
+		.offset = offsetof(struct options, openfaas), .help = "Kubernetes only" },
+	{ .name = "profile", .kind = MK_OPTION_CHOICE, .choices = profiles,
+		.offset = offsetof(struct options, profile),
+		.help = "rights of the node's container (auto)" },
+	{ .name = "kubeconfig", .kind = MK_OPTION_STRING, .value = "FILE",
+		.offset = offsetof(struct options, kubeconfig),
+		.help = "merge into this file ($KUBECONFIG, ~/.kube/config)" },
+	{ .name = "no-switch-context", .kind = MK_OPTION_OFF,
+		.offset = offsetof(struct options, switch_context),
+		.help = "leave the current context as it is" },
+	{ .name = "timeout", .kind = MK_OPTION_SECONDS, .value = "TIME",
+		.offset = offsetof(struct options, timeout_ms), .help = "give up after (5m)" },
+	{ .name = "retain", .kind = MK_OPTION_ON, .offset = offsetof(struct options, retain),
+		.help = "keep what was made when it fails" },
+};
+
+static void init(void *o)
+{
+	*(struct options *)o = (struct options){ .openfaas = true,
+		.switch_context = true, .timeout_ms = 300000, .profile = -1 };
+}
+
+static int make_spec(const struct options *o, struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	int r = o->config ? mk_cluster_spec_load(spec, o->config, err) : 0;
+
+	if (r < 0)
+		return r;
+	if (o->name) {
+		free(spec->name);
+		spec->name = mk_xstrdup(o->name);
+	}
+	if (o->image) {
+		free(spec->image);
+		spec->image = mk_xstrdup(o->image);
+	}
+	if (!o->openfaas)
+		spec->openfaas = false;
+	if (o->profile >= 0)
+		spec->profile = (enum mk_profile)o->profile;
+	return 0;
+}
+
+static void step_begin(void *payload, const char *title)
+{
+	mk_progress_begin(payload, title);
+}
+
+static void step_end(void *payload, const char *title, int64_t ms, const char *note)
+{
+	mk_progress_end(payload, title, ms, note);
+}
+
+static void print_result(struct mk_progress *p, const struct mk_cluster_spec *spec,
+	const struct mk_create_result *result, int64_t ms)
+{
+	mk_autofree char *time = mk_format_duration(ms);
+	bool is_default = mk_streq(spec->name, MK_DEFAULT_NAME);
+	mk_autofree char *name = is_default ? mk_xstrdup("") : mk_xasprintf(" --name %s", spec->name);
+
+	mk_progress_say(p, "\nCluster '%s' is ready after %s.", spec->name, time);
+	if (result->gateway_moved)
+		mk_progress_say(p, "  port %lld is taken, so the gateway has the next free one",
+			(long long)spec->gateway_port);
+	if (result->stand_in)
+		mk_progress_say(p, "  the provider is mkcluster's stand-in, not faas-netes: this "
+			"node image\n  was built where the genuine image cannot be had");
+	mk_progress_say(p, "  Kubernetes  %s   (kubectl --context %s)", result->api_url,
+		result->context);
+	if (result->gateway_url) {
+		mk_progress_say(p, "  OpenFaaS    %s", result->gateway_url);
+		mk_progress_say(p, "  Portal      %s/ui/   user admin, password: mkcluster get password%s",
+			result->gateway_url, name);
+	}
+	mk_progress_say(p, "  Registry    %s", result->registry);
+	if (result->gateway_url)
+		mk_progress_say(p, "\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "
+			"--password-stdin", name, result->gateway_url);
+	else
+		mk_progress_say(p, "\nNext:\n  kubectl --context %s get nodes", result->context);
+}
+
+static int run(const struct mk_context *context, const void *opts,
+	const struct mk_strlist *arguments, struct mk_error *err)
+{
+	const struct options *o = opts;
+	struct mk_progress progress = { .context = context };
+	struct mk_create_options create = {
+		.kubeconfig = o->kubeconfig,
+		.switch_context = o->switch_context,
+		.retain = o->retain,
+		.timeout_ms = o->timeout_ms,
+		.report = { .payload = &progress, .begin = step_begin, .end = step_end },
+	};
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoresult result = { .context = NULL };
+	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
+	int64_t start = mk_now_ms();
+	int r = make_spec(o, &spec, err);
+
+	(void)arguments;
+	if (r == 0)
+		r = mk_cluster_spec_check(&spec, err);
+	if (r == 0)
+		r = mk_docker_new(NULL, &docker, err);
+	if (r == 0)
+		r = mk_cluster_create(docker, &spec, &create, &result, err);
+	mk_progress_close(&progress);
+	if (r == 0)
+		print_result(&progress, &spec, &result, mk_now_ms() - start);
+	return r;
+}
+
+const struct mk_command mk_command_create = {
+	.path = "create",
+	.alias = "create cluster",
+	.summary = "make a cluster with OpenFaaS on it",
+	.about = "Returns when the node is Ready, DNS and OpenFaaS are available and the gateway\n"
+		 "has answered. On failure, and on Ctrl-C, everything it made is removed.\n",
+	.examples = "  mkcluster create\n"
+		    "  mkcluster create --name dev --no-openfaas\n"
+		    "  mkcluster create --config cluster.yaml\n",
+	.options = options,
+	.option_count = MK_ARRAY_LEN(options),
+	.options_size = sizeof(struct options),
+	.init = init,
+	.run = run,
+};

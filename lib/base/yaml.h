@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * YAML to and from jansson's values: the only user of libyaml. Scalars are
+ * resolved by YAML 1.2's core schema: true and false are booleans, yes, no, on
+ * and off are words, quoted is always a string. Numbers are what Kubernetes
+ * makes of them, so 0644 is octal. A plain scalar that tools disagree about
+ * beyond repair (089, an integer of more than 64 bits, .inf) is an error that
+ * asks for quotes.
+ *
+ * Anchors and aliases are refused, so that no small file can grow into a large
+ * one; so are duplicate keys, merge keys, tags, NUL characters, keys that are
+ * not scalars, and nesting beyond MK_MAX_YAML_DEPTH or more values than
+ * MK_MAX_YAML_NODES. A key is always a string, whatever it looks like.
+ */
+#ifndef MK_BASE_YAML_H
+#define MK_BASE_YAML_H
+
+#include "lib/base/json.h"
+
+/**
+ * Parse all documents of `data` into a JSON array; documents that are empty or
+ * null are left out. Errors are MK_EINVALID "WHAT:LINE:COLUMN: ...". The caller
+ * owns the result.
+ */
+int mk_yaml_parse_all(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_error *err) MK_CHECKED;
+
+/** Parse exactly one document; an empty file gives JSON null, a second document
+ * that is not empty is an error. */
+int mk_yaml_parse(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_error *err) MK_CHECKED;
+
+/**
+ * Append `value` as one block-style YAML document, laid out as kubectl does.
+ * Key order is kept. Strings that any reader, those of YAML 1.1 included, could
+ * take for another type are quoted; text of several lines is a literal block
+ * where that reads back exactly. MK_EINVALID when it is nested too deeply or
+ * does not fit into `ret`.
+ */
+int mk_yaml_print(const json_t *value, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+
+/** Where each key and item of a parsed document stood, for errors in files that
+ * people write. */
+struct mk_yaml_lines;
+
+/** As mk_yaml_parse, and remember positions. Free with mk_yaml_lines_free. */
+int mk_yaml_parse_lines(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_yaml_lines **ret_lines, struct mk_error *err) MK_CHECKED;
+
+/**
+ * As mk_yaml_parse_lines, for kubectl's own files that are written back: yes,
+ * no, on, off, y and n are booleans, as they are for kubectl. Reading them as
+ * words would turn `insecure-skip-tls-verify: yes` into a string that kubectl
+ * then refuses.
+ */
+int mk_yaml_parse_kubectl(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_yaml_lines **ret_lines, struct mk_error *err) MK_CHECKED;
+
+/**
+ * The position of a key or list item, both from 1, by dotted path with [N] for
+ * items: "nodes[0].role"; "" is the document. Keys may hold dots themselves.
+ * 0 and 0 when the path is not in the document.
+ */
+void mk_yaml_lines_at(const struct mk_yaml_lines *lines, const char *path, size_t *ret_line,
+	size_t *ret_column);
+
+/** Free the positions; NULL is fine. */
+void mk_yaml_lines_free(struct mk_yaml_lines *lines);
+MK_DEFINE_CLEANUP(struct mk_yaml_lines *, mk_yaml_lines_free);
+
+#endif

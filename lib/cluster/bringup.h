@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run of `create`, private to lib/cluster: what the steps share. steps.c is
+ * the order, step_*.c are the steps.
+ */
+#ifndef MK_CLUSTER_BRINGUP_H
+#define MK_CLUSTER_BRINGUP_H
+
+#include "lib/cluster/create.h"
+#include "lib/cluster/spec.h"
+#include "lib/docker/client.h"
+#include "lib/kube/client.h"
+#include "pki/bundle.h"
+
+#include <stdint.h>
+
+struct mk_bringup {
+	const struct mk_create_options *options;
+	const struct mk_cluster_spec *spec;
+	struct mk_docker *docker; /* borrowed */
+	struct mk_kube *kube;
+	struct mk_pki_bundle *pki;
+	int64_t deadline;
+
+	char *run_id;
+	char *node_name;
+	char *node_ip;
+	char *container; /* id, once created */
+	struct mk_cidr subnet;
+	json_t *images;       /* role -> image: the node image's, then the spec's */
+	const char *provider; /* "stand-in", or another word of the image's label */
+	json_t *image_info;
+	bool cgroup_v1;
+	enum mk_profile profile;
+	int64_t api_port, gateway_port, registry_port;
+	char *password;
+	char *kubeconfig_path;
+};
+
+/** One step: what the user reads while it runs, and what it does. A step may
+ * set `*ret_note` (owned by the caller) to what is worth saying about it. */
+struct mk_step {
+	const char *title;
+	int (*run)(struct mk_bringup *b, char **ret_note, struct mk_error *err);
+	bool (*skip)(const struct mk_bringup *b); /* NULL: never */
+};
+
+extern const struct mk_step mk_create_steps[];
+extern const size_t mk_create_step_count;
+
+int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_start_node(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note,
+	struct mk_error *err) MK_CHECKED;
+int mk_step_write_kubeconfig(struct mk_bringup *b, char **ret_note,
+	struct mk_error *err) MK_CHECKED;
+
+/** The archive of every file that makes the image a node of this cluster. The
+ * buffer holds private keys: the caller wipes it. */
+int mk_node_archive(struct mk_bringup *b, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+
+/** The body of POST /containers/create for the node. The caller owns it. */
+json_t *mk_node_container(const struct mk_bringup *b, enum mk_profile profile);
+
+/** Put what failed units and pods say about the failure into err->detail. */
+void mk_diagnose(struct mk_bringup *b, struct mk_error *err);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/cluster/cluster.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/base/limits.h"
+#include "lib/docker/container.h"
+#include "lib/docker/network.h"
+
+char *mk_cluster_context(const char *name)
+{
+	return mk_xasprintf("mkcluster-%s", name);
+}
+
+static const char *label(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(json_object_get(object, "Labels"), key));
+
+	return value ? value : "";
+}
+
+/* One container of GET /containers/json as a node. */
+static json_t *node_of(const json_t *container)
+{
+	const char *name = json_string_value(json_array_get(json_object_get(container, "Names"), 0));
+
+	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}",
+		"cluster", label(container, MK_LABEL_CLUSTER),
+		"name", name ? name + (name[0] == '/') : "",
+		"role", label(container, MK_LABEL_ROLE),
+		"state", mk_json_str(container, "State", ""),
+		"ip", label(container, MK_LABEL_IP),
+		"image", mk_json_str(container, "Image", ""),
+		"id", mk_json_str(container, "Id", ""),
+		"api", label(container, MK_LABEL_API),
+		"registry", label(container, MK_LABEL_REGISTRY),
+		"gateway", label(container, MK_LABEL_GATEWAY));
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int r = strcmp(mk_json_str(x, "cluster", ""), mk_json_str(y, "cluster", ""));
+
+	return r ? r : strcmp(mk_json_str(x, "name", ""), mk_json_str(y, "name", ""));
+}
+
+static json_t *sorted(const json_t *containers)
+{
+	size_t count = json_array_size(containers);
+	mk_autofree json_t **nodes = mk_xcalloc(count, sizeof(json_t *));
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		nodes[i] = node_of(json_array_get(containers, i));
+	if (count > 1)
+		qsort(nodes, count, sizeof(json_t *), compare_nodes);
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(array, nodes[i]);
+	return array;
+}
+
+int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret,
+	struct mk_error *err)
+{
+	mk_autojson *containers = NULL;
+	mk_autofree char *filter = name ? mk_xasprintf(MK_LABEL_CLUSTER "=%s", name) :
+					  mk_xstrdup(MK_LABEL_CLUSTER);
+	int r = mk_container_list(docker, filter, &containers, err);
+
+	if (r < 0)
+		return mk_error_wrap(err, "list nodes");
+	*ret = sorted(containers);
+	return 0;
+}
+
+/* The entry of `node`'s cluster in `clusters`, made when it is the first node. */
+static json_t *entry_for(json_t *clusters, const json_t *node)
+{
+	const char *name = mk_json_str(node, "cluster", "");
+	json_t *last = json_array_get(clusters, json_array_size(clusters) - 1);
+
+	if (last && mk_streq(mk_json_str(last, "name", ""), name))
+		return last;
+	last = mk_json_pack("{s:s,s:i,s:i,s:s,s:s,s:s}", "name", name, "nodes", 0, "running", 0,
+		"api", "", "gateway", "", "registry", "");
+	(void)json_array_append_new(clusters, last);
+	return last;
+}
+
+static void count_node(json_t *cluster, const json_t *node)
+{
+	static const char *const addresses[] = { "api", "gateway", "registry" };
+	long long running = mk_streq(mk_json_str(node, "state", ""), "running");
+
+	(void)json_object_set_new(
+		cluster, "nodes", json_integer(mk_json_int(cluster, "nodes", 0) + 1));
+	(void)json_object_set_new(
+		cluster, "running", json_integer(mk_json_int(cluster, "running", 0) + running));
+	for (size_t i = 0; i < MK_ARRAY_LEN(addresses); i++) {
+		if (*mk_json_str(node, addresses[i], ""))
+			(void)json_object_set(
+				cluster, addresses[i], json_object_get(node, addresses[i]));
+	}
+}
+
+int mk_cluster_list(struct mk_docker *docker, json_t **ret, struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	json_t *clusters;
+	const json_t *node;
+	size_t i;
+	int r = mk_cluster_nodes(docker, NULL, &nodes, err);
+
+	if (r < 0)
+		return r;
+	clusters = json_array();
+	json_array_foreach (nodes, i, node)
+		count_node(entry_for(clusters, node), node);
+	*ret = clusters;
+	return 0;
+}
+
+static int not_found(struct mk_docker *docker, const char *name, struct mk_error *err)
+{
+	mk_autojson *clusters = NULL;
+	mk_autostrlist names = { .items = NULL };
+	mk_autofree char *list = NULL;
+	mk_autoerror ignored = { .code = MK_OK };
+	const json_t *cluster;
+	size_t i;
+
+	(void)mk_fail(err, MK_ENOTFOUND, "no cluster '%s'", name);
+	if (mk_cluster_list(docker, &clusters, &ignored) < 0)
+		return -MK_ENOTFOUND;
+	json_array_foreach (clusters, i, cluster)
+		mk_strlist_add(&names, mk_json_str(cluster, "name", ""));
+	list = mk_strlist_join(&names, ", ");
+	if (names.count > 0)
+		mk_error_hint(err, "there are: %s (choose with --name)", list);
+	else
+		mk_error_hint(err, "there are none; `mkcluster create` makes one");
+	return -MK_ENOTFOUND;
+}
+
+int mk_cluster_find(struct mk_docker *docker, const char *name, json_t **ret,
+	struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	json_t *node;
+	size_t i;
+	int r = mk_cluster_nodes(docker, name, &nodes, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (nodes, i, node) {
+		if (mk_streq(mk_json_str(node, "role", ""), "control-plane")) {
+			*ret = json_incref(node);
+			return 0;
+		}
+	}
+	return not_found(docker, name, err);
+}
+
+char *mk_cluster_url(const struct mk_docker *docker, const char *scheme, const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	const char *remote = mk_docker_remote_host(docker);
+	bool any = mk_after_prefix(address, "0.0.0.0:") != NULL;
+
+	if (remote && colon)
+		return mk_xasprintf("%s://%s%s", scheme, remote, colon);
+	if (any)
+		return mk_xasprintf("%s://127.0.0.1%s", scheme, colon);
+	return mk_xasprintf("%s://%s", scheme, address);
+}
+
+int mk_cluster_identity(struct mk_docker *docker, const char *name, bool internal,
+	struct mk_kube_identity *ret, struct mk_error *err)
+{
+	mk_autojson *node = NULL;
+	mk_autowipebuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
+	int r = mk_cluster_find(docker, name, &node, err);
+
+	if (r < 0)
+		return r;
+	r = mk_container_read_file(docker, mk_json_str(node, "id", ""),
+		"/etc/kubernetes/admin.conf", &text, err);
+	if (r == 0)
+		r = mk_kube_identity_parse(text.data, text.len, ret, err);
+	if (r < 0)
+		return mk_error_wrap(err, "read the administrator's credentials of '%s'", name);
+	free(ret->server);
+	ret->server = internal ?
+		mk_xasprintf("https://%s:6443", mk_json_str(node, "name", "")) :
+		mk_cluster_url(docker, "https", mk_json_str(node, "api", ""));
+	return 0;
+}
+
+int mk_cluster_password(struct mk_docker *docker, const char *name, struct mk_buf *ret,
+	struct mk_error *err)
+{
+	mk_autoidentity identity = { .server = NULL };
+	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
+	mk_autojson *secret = NULL;
+	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
+
+	if (r == 0)
+		r = mk_kube_new(&identity, &kube, err);
+	if (r == 0)
+		r = mk_kube_call(kube, "GET", "/api/v1/namespaces/openfaas/secrets/basic-auth", NULL,
+			&secret, err);
+	if (r == -MK_ENOTFOUND && kube) {
+		(void)mk_fail(err, MK_ENOTFOUND, "cluster '%s' has no OpenFaaS password", name);
+		mk_error_hint(err, "it was created with --no-openfaas");
+	}
+	if (r == -MK_ENET)
+		mk_error_hint(err, "is the cluster running? `mkcluster get nodes --name %s`", name);
+	if (r < 0)
+		return r;
+	return mk_base64_decode(mk_json_str(secret, "data.basic-auth-password", ""), ret, err);
+}
+
+/* All at once: an engine takes as long for ten containers as for the slowest. */
+static int remove_containers(struct mk_docker *docker, const json_t *containers,
+	struct mk_error *err)
+{
+	size_t count = json_array_size(containers);
+	mk_autofree struct mk_http_request *requests =
+		mk_xcalloc(count, sizeof(struct mk_http_request));
+	mk_autofree struct mk_http_response *responses =
+		mk_xcalloc(count, sizeof(struct mk_http_response));
+	mk_autostrlist paths = { .items = NULL };
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		mk_autofree char *path = mk_xasprintf("/containers/%s?force=1&v=1",
+			mk_json_str(json_array_get(containers, i), "Id", ""));
+
+		mk_strlist_take(&paths, mk_docker_path(docker, path));
+		requests[i] = (struct mk_http_request){ .method = "DELETE",
+			.path = paths.items[i], .timeout_ms = MK_ENGINE_TIMEOUT_MS };
+	}
+	r = mk_http_do_all(mk_docker_http(docker), requests, count, responses, err);
+	for (size_t i = 0; i < count && r == 0; i++)
+		mk_http_response_done(&responses[i]);
+	/* Whoever was being removed by somebody else is waited for here. */
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = mk_container_remove(docker,
+			mk_json_str(json_array_get(containers, i), "Id", ""), err);
+	return r;
+}
+
+static int remove_networks(struct mk_docker *docker, const char *key, const char *value,
+	struct mk_error *err)
+{
+	mk_autojson *networks = NULL;
+	const json_t *network;
+	size_t i;
+	int r = mk_network_list(docker, &networks, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (networks, i, network) {
+		if (!mk_streq(label(network, key), value))
+			continue;
+		r = mk_network_remove(docker, mk_json_str(network, "Id", ""), err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int remove_all(struct mk_docker *docker, const char *key, const char *value,
+	size_t *ret_count, struct mk_error *err)
+{
+	mk_autojson *containers = NULL;
+	mk_autofree char *filter = mk_xasprintf("%s=%s", key, value);
+	int r = mk_container_list(docker, filter, &containers, err);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(containers) > 0)
+		r = remove_containers(docker, containers, err);
+	if (r == 0)
+		r = remove_networks(docker, key, value, err);
+	if (r == 0 && ret_count)
+		*ret_count = json_array_size(containers);
+	return r;
+}
+
+int mk_cluster_remove(struct mk_docker *docker, const char *key, const char *value,
+	size_t *ret_count, struct mk_error *err)
+{
+	int r;
+
+	mk_interrupt_shield(true);
+	r = remove_all(docker, key, value, ret_count, err);
+	mk_interrupt_shield(false);
+	return r;
+}

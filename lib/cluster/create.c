@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Running the steps, and the way back when one fails. */
+#include "lib/cluster/create.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/cluster/bringup.h"
+#include "lib/cluster/cluster.h"
+#include "lib/kube/userconfig.h"
+
+static void bringup_done(struct mk_bringup *b)
+{
+	mk_kube_free(b->kube);
+	mk_pki_bundle_free(b->pki);
+	free(b->run_id);
+	free(b->node_name);
+	free(b->node_ip);
+	free(b->container);
+	json_decref(b->images);
+	json_decref(b->image_info);
+	mk_secret_free(b->password);
+	free(b->kubeconfig_path);
+}
+
+/* Undo by run id. A failure here is added to the first error, never replaces it. */
+static void undo(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autoerror second = { .code = MK_OK };
+	mk_autofree char *context = mk_cluster_context(b->spec->name);
+	int r;
+
+	mk_interrupt_shield(true);
+	r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, &second);
+	mk_interrupt_shield(true);
+	if (b->kubeconfig_path && r == 0)
+		r = mk_userconfig_remove(b->options->kubeconfig, context, &second);
+	mk_interrupt_shield(false);
+	if (r < 0) {
+		mk_autofree char *first = mk_xstrdup(err->message);
+		enum mk_code code = err->code;
+
+		(void)mk_fail(err, code, "%s; and cleaning up failed: %s", first, second.message);
+		mk_error_hint(err, "`mkcluster delete --name %s` removes the rest", b->spec->name);
+	}
+}
+
+static int run_step(struct mk_bringup *b, const struct mk_step *step, struct mk_error *err)
+{
+	const struct mk_create_report *report = &b->options->report;
+	mk_autofree char *note = NULL;
+	int64_t start = mk_now_ms();
+	int r;
+
+	if (mk_interrupted())
+		return mk_fail_interrupted(err);
+	report->begin(report->payload, step->title);
+	r = step->run(b, &note, err);
+	if (r == 0)
+		report->end(report->payload, step->title, mk_now_ms() - start, note);
+	return r;
+}
+
+/* Whether the failure is about bringing up what exists, not about its making. */
+static bool is_bringup(enum mk_code code)
+{
+	return code != MK_EHOST && code != MK_EUSAGE && code != MK_EEXISTS && code != MK_EINTR &&
+		code != MK_ETIMEOUT;
+}
+
+static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *err)
+{
+	if (b->container && err->code != MK_EINTR)
+		mk_diagnose(b, err);
+	if (b->container && is_bringup(err->code))
+		(void)mk_error_recode(err, MK_EBRINGUP);
+	if (b->node_name && err->code != MK_EINTR)
+		(void)mk_error_wrap(err, "%s", phase);
+	if (b->node_name && !b->options->retain)
+		undo(b, err);
+	else if (b->node_name)
+		mk_error_hint(err, "kept for you to look at: `docker exec -it %s bash`; "
+				   "`mkcluster delete --name %s` removes it",
+			b->node_name, b->spec->name);
+	return -(int)err->code;
+}
+
+static int run_steps(struct mk_bringup *b, struct mk_error *err)
+{
+	for (size_t i = 0; i < mk_create_step_count; i++) {
+		const struct mk_step *step = &mk_create_steps[i];
+		int r;
+
+		if (step->skip && step->skip(b))
+			continue;
+		r = run_step(b, step, err);
+		if (r < 0)
+			return fail_run(b, step->title, err);
+	}
+	return 0;
+}
+
+static void fill_result(const struct mk_bringup *b, struct mk_create_result *ret)
+{
+	const char *host = b->spec->api_address;
+	mk_autofree char *api = mk_xasprintf("%s:%lld", host, (long long)b->api_port);
+	mk_autofree char *gateway = mk_xasprintf("%s:%lld", host, (long long)b->gateway_port);
+
+	*ret = (struct mk_create_result){
+		.context = mk_cluster_context(b->spec->name),
+		.kubeconfig = mk_xstrdup(b->kubeconfig_path),
+		.api_url = mk_cluster_url(b->docker, "https", api),
+		.registry = mk_xasprintf("%s:%lld", host, (long long)b->registry_port),
+		.profile = mk_xstrdup(
+			b->profile == MK_PROFILE_PRIVILEGED ? "privileged" : "restricted"),
+		.gateway_moved = b->spec->openfaas && b->gateway_port != b->spec->gateway_port,
+		.stand_in = b->spec->openfaas && mk_streq(b->provider, "stand-in"),
+	};
+	if (b->spec->openfaas)
+		ret->gateway_url = mk_cluster_url(b->docker, "http", gateway);
+}
+
+void mk_create_result_done(struct mk_create_result *result)
+{
+	free(result->context);
+	free(result->kubeconfig);
+	free(result->api_url);
+	free(result->gateway_url);
+	free(result->registry);
+	free(result->profile);
+	*result = (struct mk_create_result){ .context = NULL };
+}
+
+int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *spec,
+	const struct mk_create_options *options, struct mk_create_result *ret,
+	struct mk_error *err)
+{
+	MK_CLEANUP(bringup_done) struct mk_bringup b = {
+		.options = options,
+		.spec = spec,
+		.docker = docker,
+		.deadline = mk_deadline(options->timeout_ms),
+	};
+	int r = mk_cluster_spec_check(spec, err);
+
+	if (r == 0)
+		r = mk_random_hex(8, &b.run_id, err);
+	if (r == 0)
+		r = run_steps(&b, err);
+	if (r == 0)
+		fill_result(&b, ret);
+	return r;
+}

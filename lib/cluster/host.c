@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/cluster/host.h"
+
+#include "lib/base/fs.h"
+#include "lib/base/limits.h"
+#include "lib/cluster/cluster.h"
+#include "lib/docker/network.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void add_port_of(json_t *taken, const json_t *node, const char *key)
+{
+	const char *colon = strrchr(mk_json_str(node, key, ""), ':');
+	uint64_t port;
+
+	if (colon && mk_parse_uint(colon + 1, 1, 65535, &port))
+		(void)json_array_append_new(taken, json_integer((json_int_t)port));
+}
+
+int mk_host_ports_taken(struct mk_docker *docker, json_t **ret, struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	json_t *taken;
+	const json_t *node;
+	size_t i;
+	int r = mk_cluster_nodes(docker, NULL, &nodes, err);
+
+	if (r < 0)
+		return r;
+	taken = json_array();
+	json_array_foreach (nodes, i, node) {
+		add_port_of(taken, node, "api");
+		add_port_of(taken, node, "gateway");
+		add_port_of(taken, node, "registry");
+	}
+	*ret = taken;
+	return 0;
+}
+
+static bool is_taken(const json_t *taken, int64_t port)
+{
+	const json_t *value;
+	size_t i;
+
+	json_array_foreach (taken, i, value) {
+		if (json_integer_value(value) == port)
+			return true;
+	}
+	return false;
+}
+
+/* Bind `port` (0: any) for a moment. Returns the port, or 0 when it is in use. */
+static int64_t try_bind(const char *address, int64_t port)
+{
+	mk_autoclose int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	socklen_t len = sizeof(sin);
+	int on = 1;
+
+	if (fd < 0 || inet_pton(AF_INET, address, &sin.sin_addr) != 1)
+		return 0;
+	/* As the engine's proxy binds: connections in TIME_WAIT do not count. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 || listen(fd, 1) < 0 ||
+		getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
+		return 0;
+	return ntohs(sin.sin_port);
+}
+
+static int64_t any_port(const char *address, const json_t *taken)
+{
+	for (int tries = 0; tries < 64; tries++) {
+		int64_t port = try_bind(address, 0);
+
+		if (port > 0 && !is_taken(taken, port))
+			return port;
+	}
+	return 0;
+}
+
+static int64_t port_from(const char *address, int64_t first, int64_t last, const json_t *taken)
+{
+	for (int64_t port = first; port <= last && port <= 65535; port++) {
+		if (!is_taken(taken, port) && try_bind(address, port) == port)
+			return port;
+	}
+	return 0;
+}
+
+int mk_host_choose_port(const struct mk_docker *docker, const char *address, int64_t wanted,
+	bool or_next, json_t *taken, int64_t *ret, struct mk_error *err)
+{
+	int64_t port;
+
+	if (!mk_docker_is_local(docker))
+		port = wanted > 0 ? wanted : 36443 + (int64_t)json_array_size(taken);
+	else if (wanted == 0)
+		port = any_port(address, taken);
+	else
+		port = port_from(address, wanted, or_next ? wanted + 1000 : wanted, taken);
+	if (port == 0) {
+		(void)mk_fail(err, MK_EHOST, "port %lld of %s is taken", (long long)wanted, address);
+		mk_error_hint(err, "`ss -ltnp` shows who listens; choose another in the config file");
+		return -MK_EHOST;
+	}
+	(void)json_array_append_new(taken, json_integer(port));
+	*ret = port;
+	return 0;
+}
+
+size_t mk_host_parse_routes(const char *text, struct mk_cidr *ret, size_t cap)
+{
+	mk_autostrlist lines = { .items = NULL };
+	size_t count = 0;
+
+	mk_strlist_split(&lines, text, "\n");
+	for (size_t i = 1; i < lines.count && count < cap; i++) {
+		unsigned destination, mask;
+
+		/* Iface Destination Gateway Flags RefCnt Use Metric Mask ... */
+		if (sscanf(lines.items[i], "%*s %8x %*x %*x %*d %*d %*d %8x", &destination, &mask) !=
+			2 || mask == 0)
+			continue;
+		ret[count++] = (struct mk_cidr){
+			.address = ntohl(destination),
+			.bits = (unsigned)__builtin_popcount(mask),
+		};
+	}
+	return count;
+}
+
+#define MAX_ROUTES 512
+
+struct used {
+	struct mk_cidr ranges[MAX_ROUTES];
+	size_t count;
+};
+
+static void use(struct used *used, const char *text)
+{
+	mk_autoerror ignored = { .code = MK_OK };
+
+	/* IPv6 ranges do not parse, and cannot overlap. */
+	if (used->count < MAX_ROUTES &&
+		mk_cidr_parse(text, &used->ranges[used->count], &ignored) == 0)
+		used->count++;
+}
+
+static void use_host_routes(struct used *used)
+{
+	mk_autobuf text = mk_buf_init(MK_MIB);
+	mk_autoerror ignored = { .code = MK_OK };
+
+	if (mk_fs_read("/proc/net/route", &text, &ignored) == 0)
+		used->count += mk_host_parse_routes(
+			text.data, used->ranges + used->count, MAX_ROUTES - used->count);
+}
+
+static int use_networks(struct mk_docker *docker, struct used *used, struct mk_error *err)
+{
+	mk_autojson *networks = NULL;
+	const json_t *network, *config;
+	size_t i, j;
+	int r = mk_network_list(docker, &networks, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (networks, i, network) {
+		json_array_foreach (mk_json_at(network, "IPAM.Config"), j, config)
+			use(used, mk_json_str(config, "Subnet", ""));
+	}
+	return 0;
+}
+
+static bool is_free(const struct used *used, const struct mk_cidr *range)
+{
+	for (size_t i = 0; i < used->count; i++) {
+		if (mk_cidr_overlap(&used->ranges[i], range))
+			return false;
+	}
+	return true;
+}
+
+/* Private ranges (RFC 1918) that routers, clouds and VPNs choose least. */
+static const uint32_t candidates[] = { 0x0ad50000 /* 10.213 */, 0xac1f0000 /* 172.31 */,
+	0x0a590000 /* 10.89 */, 0xc0a80000 /* 192.168 */ };
+
+int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec *spec,
+	unsigned skip, struct mk_cidr *ret, struct mk_error *err)
+{
+	struct used used = { .count = 0 };
+	int r;
+
+	use(&used, spec->pod_subnet);
+	use(&used, spec->service_subnet);
+	if (mk_docker_is_local(docker))
+		use_host_routes(&used);
+	r = use_networks(docker, &used, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < MK_ARRAY_LEN(candidates) * 256; i++) {
+		struct mk_cidr range = { .bits = 24,
+			.address = candidates[i / 256] + ((uint32_t)(i % 256) << 8) };
+
+		if (!is_free(&used, &range))
+			continue;
+		if (skip == 0) {
+			*ret = range;
+			return 0;
+		}
+		skip--;
+	}
+	(void)mk_fail(err, MK_EHOST, "no /24 is free of this host's routes and the engine's networks");
+	mk_error_hint(err, "remove networks that are not used: `docker network prune`");
+	return -MK_EHOST;
+}

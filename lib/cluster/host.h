@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must be chosen free of everything else on the host: ports and a subnet. */
+#ifndef MK_CLUSTER_HOST_H
+#define MK_CLUSTER_HOST_H
+
+#include "lib/cluster/spec.h"
+#include "lib/docker/client.h"
+
+/** Ports that clusters already have, stopped ones included: an array of numbers.
+ * The caller owns it. */
+int mk_host_ports_taken(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
+
+/**
+ * A port of `address` that nothing listens on and no cluster of ours has: `wanted`
+ * or, if `or_next`, the first free one after it; any free one when `wanted` is 0.
+ * The port is added to `taken`. Chosen once and written down, for a port left to
+ * the engine changes when the container restarts. MK_EHOST when it is taken. An
+ * engine on another machine is taken at its word later.
+ */
+int mk_host_choose_port(const struct mk_docker *docker, const char *address, int64_t wanted,
+	bool or_next, json_t *taken, int64_t *ret, struct mk_error *err) MK_CHECKED;
+
+/**
+ * A /24 for a cluster's own network that overlaps no network of the engine, no
+ * route of this host (a VPN's, say), nor the spec's pod and service subnets.
+ * `skip` passes over that many free ones, for a second try after a race.
+ */
+int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec *spec,
+	unsigned skip, struct mk_cidr *ret, struct mk_error *err) MK_CHECKED;
+
+/** Parse the text of /proc/net/route into `ret` (`cap` entries), the default
+ * route left out. Returns the count. For tests apart. */
+size_t mk_host_parse_routes(const char *text, struct mk_cidr *ret, size_t cap);
+
+#endif

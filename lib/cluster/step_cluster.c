@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps that need an API: kubeconfig, manifests, and waiting for them. */
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/base/limits.h"
+#include "lib/cluster/bringup.h"
+#include "lib/cluster/cluster.h"
+#include "lib/kube/apply.h"
+#include "lib/kube/userconfig.h"
+#include "lib/kube/watch.h"
+#include "manifests/render.h"
+
+int mk_step_write_kubeconfig(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	mk_autowipebuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
+	mk_autoidentity identity = { .server = NULL };
+	mk_autofree char *address =
+		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->api_port);
+	mk_autofree char *url = mk_cluster_url(b->docker, "https", address);
+	mk_autofree char *context = mk_cluster_context(b->spec->name);
+	struct mk_userconfig_entry entry = { .name = context, .server = url };
+	int r = mk_pki_bundle_kubeconfig(b->pki, "admin", 0, url, context, &text, err);
+
+	if (r == 0)
+		r = mk_kube_identity_parse(text.data, text.len, &identity, err);
+	if (r < 0)
+		return r;
+	entry.ca_pem = identity.ca_pem;
+	entry.cert_pem = identity.cert_pem;
+	entry.key_pem = identity.key_pem;
+	r = mk_userconfig_merge(b->options->kubeconfig, &entry, b->options->switch_context,
+		&b->kubeconfig_path, err);
+	if (r < 0)
+		return mk_error_wrap(err, "write the kubeconfig");
+	*ret_note = mk_xasprintf("context %s in %s", context, b->kubeconfig_path);
+	return 0;
+}
+
+/* ${GATEWAY_IMAGE} of role "gateway", and so on. */
+static void set_image(struct mk_render *render, const char *role, const char *image)
+{
+	mk_autofree char *name = mk_xasprintf("%s_IMAGE", role);
+
+	for (char *p = name; *p; p++)
+		*p = *p == '-' ? '_' : (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+	mk_render_set(render, name, image);
+}
+
+static int set_variables(const struct mk_bringup *b, struct mk_render *render,
+	struct mk_error *err)
+{
+	mk_autofree char *dns = NULL;
+	struct mk_cidr services;
+	const char *role;
+	json_t *image;
+	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
+
+	if (r < 0)
+		return r;
+	dns = mk_cidr_address(&services, 10);
+	mk_render_set(render, "DNS_IP", dns);
+	mk_render_setf(render, "GATEWAY_NODE_PORT", "%d", MK_GATEWAY_PORT);
+	mk_render_setf(render, "REGISTRY_HOST_ADDRESS", "localhost:%lld",
+		(long long)b->registry_port);
+	mk_render_setf(render, "REGISTRY_NODE_ADDRESS", "%s:5000", b->node_ip);
+	json_object_foreach (b->images, role, image)
+		set_image(render, role, json_string_value(image));
+	return 0;
+}
+
+static int add_objects(const struct mk_render *render, const char *path, json_t *objects,
+	struct mk_error *err)
+{
+	mk_autojson *more = NULL;
+	int r = mk_render_objects(render, path, &more, err);
+
+	if (r == 0)
+		(void)json_array_extend(objects, more);
+	return r;
+}
+
+static json_t *password_secret(const struct mk_bringup *b)
+{
+	mk_autosecret char *password = mk_base64(b->password, strlen(b->password));
+	mk_autofree char *user = mk_base64("admin", 5);
+
+	return mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind",
+		"Secret", "metadata", "name", "basic-auth", "namespace", "openfaas", "type", "Opaque",
+		"data", "basic-auth-user", user, "basic-auth-password", password);
+}
+
+static const char *const cluster_files[] = { "objects/cluster.yaml", "objects/coredns.yaml" };
+static const char *const openfaas_files[] = { "objects/openfaas-namespaces.yaml",
+	"objects/openfaas-gateway.yaml", "objects/openfaas-queue.yaml",
+	"objects/openfaas-monitoring.yaml" };
+
+int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	mk_autorender render = mk_render_init();
+	mk_autojson *objects = json_array();
+	int r = set_variables(b, &render, err);
+
+	for (size_t i = 0; i < MK_ARRAY_LEN(cluster_files) && r == 0; i++)
+		r = add_objects(&render, cluster_files[i], objects, err);
+	for (size_t i = 0; i < MK_ARRAY_LEN(openfaas_files) && r == 0 && b->spec->openfaas; i++)
+		r = add_objects(&render, openfaas_files[i], objects, err);
+	if (r < 0)
+		return r;
+	if (b->spec->openfaas)
+		(void)json_array_append_new(objects, password_secret(b));
+	*ret_note = mk_xasprintf("%zu objects", json_array_size(objects));
+	return mk_kube_apply(b->kube, objects, err);
+}
+
+int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	(void)ret_note;
+	return mk_kube_wait_node(b->kube, b->node_name, b->deadline, err);
+}
+
+static int wait_for(struct mk_bringup *b, const char *const *names, size_t count,
+	struct mk_error *err)
+{
+	mk_autostrlist list = { .items = NULL };
+
+	for (size_t i = 0; i < count; i++)
+		mk_strlist_add(&list, names[i]);
+	return mk_kube_wait_deployments(b->kube, &list, b->deadline, NULL, NULL, err);
+}
+
+int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	static const char *const names[] = { "kube-system/coredns" };
+
+	(void)ret_note;
+	return wait_for(b, names, MK_ARRAY_LEN(names), err);
+}
+
+/* The last word has the gateway itself, through the port the user will use. */
+static int wait_gateway(struct mk_bringup *b, const char *url, struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_freep) struct mk_http *http = NULL;
+	struct mk_http_options options = { .name = "gateway", .base_url = url };
+	struct mk_http_request request = { .path = "/healthz", .timeout_ms = 5000 };
+	int r = mk_http_new(&options, &http, err);
+
+	while (r == 0) {
+		mk_autoresponse response = { .status = 0 };
+
+		r = mk_http_do(http, &request, &response, err);
+		if (r == 0 && response.status == 200)
+			return 0;
+		if (r == -MK_EINTR)
+			return r;
+		if (r == 0)
+			(void)mk_fail(err, MK_EREMOTE, "%s/healthz: %ld", url, response.status);
+		if (mk_remaining_ms(b->deadline) == 0)
+			return mk_error_recode(err, MK_ETIMEOUT);
+		r = mk_sleep_ms(50, err);
+	}
+	return r;
+}
+
+int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	/* Prometheus too: without it the gateway answers no list of functions. */
+	static const char *const names[] = { "openfaas/gateway", "openfaas/nats",
+		"openfaas/queue-worker", "openfaas/prometheus", "openfaas/alertmanager" };
+	mk_autofree char *address =
+		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->gateway_port);
+	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
+	int64_t start = mk_now_ms();
+	mk_autofree char *answered = NULL;
+	int r = wait_gateway(b, url, err);
+
+	answered = mk_format_duration(mk_now_ms() - start);
+	if (r == 0)
+		r = wait_for(b, names, MK_ARRAY_LEN(names), err);
+	if (r == 0)
+		*ret_note = mk_xasprintf("the gateway after %s", answered);
+	return r;
+}

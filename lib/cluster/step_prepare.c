@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps before anything exists: is the host fit, and what will be made. */
+#include "lib/base/clock.h"
+#include "lib/base/encode.h"
+#include "lib/cluster/bringup.h"
+#include "lib/cluster/cluster.h"
+#include "lib/cluster/host.h"
+#include "lib/docker/container.h"
+#include "lib/docker/image.h"
+#include "lib/kube/userconfig.h"
+
+static int check_name(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	int r = mk_cluster_nodes(b->docker, b->spec->name, &nodes, err);
+
+	if (r < 0)
+		return r;
+	if (json_array_size(nodes) == 0)
+		return 0;
+	(void)mk_fail(err, MK_EEXISTS, "a cluster '%s' exists already", b->spec->name);
+	mk_error_hint(err, "choose another with --name, or `mkcluster delete --name %s` first",
+		b->spec->name);
+	return -MK_EEXISTS;
+}
+
+static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct mk_error *err)
+{
+	const char *images = json_string_value(json_object_get(labels, "io.mkcluster.images"));
+	const char *provider = json_string_value(json_object_get(labels, "io.mkcluster.provider"));
+
+	if (!images) {
+		(void)mk_fail(err, MK_EHOST, "image '%s' is not a node image of mkcluster",
+			b->spec->image);
+		mk_error_hint(err, "`mkcluster build node-image` makes one");
+		return -MK_EHOST;
+	}
+	b->provider = provider ? provider : "faas-netes";
+	return mk_json_parse(images, strlen(images), "the image's label io.mkcluster.images",
+		&b->images, err);
+}
+
+static int check_image(struct mk_bringup *b, struct mk_error *err)
+{
+	int r = mk_image_inspect(b->docker, b->spec->image, &b->image_info, err);
+
+	if (r == -MK_ENOTFOUND) {
+		(void)mk_fail(err, MK_EHOST, "the engine has no image '%s'", b->spec->image);
+		mk_error_hint(err, "`mkcluster build node-image` makes it");
+		return -MK_EHOST;
+	}
+	if (r == 0)
+		r = read_image_labels(b, mk_json_at(b->image_info, "Config.Labels"), err);
+	if (r == 0 && json_object_get(b->spec->images, "provider"))
+		b->provider = "custom";
+	if (r == 0)
+		(void)json_object_update(b->images, b->spec->images);
+	return r;
+}
+
+static int choose_ports(struct mk_bringup *b, struct mk_error *err)
+{
+	const struct mk_cluster_spec *spec = b->spec;
+	mk_autojson *taken = NULL;
+	int r = mk_host_ports_taken(b->docker, &taken, err);
+
+	if (r == 0)
+		r = mk_host_choose_port(b->docker, spec->api_address, spec->api_port,
+			/* or_next= */ false, taken, &b->api_port, err);
+	if (r == 0)
+		r = mk_host_choose_port(b->docker, spec->api_address, spec->registry_port,
+			/* or_next= */ true, taken, &b->registry_port, err);
+	if (r == 0 && spec->openfaas)
+		r = mk_host_choose_port(b->docker, spec->api_address, spec->gateway_port,
+			/* or_next= */ true, taken, &b->gateway_port, err);
+	return r;
+}
+
+int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	mk_autojson *info = NULL;
+	int r = check_name(b, err);
+
+	if (r == 0)
+		r = check_image(b, err);
+	if (r == 0)
+		r = mk_userconfig_check(b->options->kubeconfig, err);
+	if (r == 0)
+		r = choose_ports(b, err);
+	if (r == 0)
+		r = mk_host_choose_subnet(b->docker, b->spec, 0, &b->subnet, err);
+	if (r == 0)
+		r = mk_docker_info(b->docker, &info, err);
+	if (r < 0)
+		return r;
+	/* Before API 1.41 engines did not say, and knew only version 1. */
+	b->cgroup_v1 = !mk_streq(mk_json_str(info, "CgroupVersion", "1"), "2");
+	*ret_note = mk_xasprintf("%s %s, cgroup v%d", mk_json_str(info, "Name", "engine"),
+		mk_json_str(info, "ServerVersion", "?"), b->cgroup_v1 ? 1 : 2);
+	return 0;
+}
+
+static int make_bundle(struct mk_bringup *b, struct mk_error *err)
+{
+	struct mk_pki_node node = { .name = b->node_name, .ip = b->node_ip, .control_plane = true };
+	mk_autostrlist sans = { .items = NULL };
+	mk_autofree char *server = mk_xasprintf("https://%s:6443", b->node_ip);
+	mk_autofree char *service_ip = NULL;
+	struct mk_cidr services;
+	struct mk_pki_spec spec = {
+		.cluster = b->spec->name,
+		.key_kind = MK_KEY_EC_P256,
+		.server = server,
+		.api_sans = &sans,
+		.nodes = &node,
+		.node_count = 1,
+	};
+	const char *remote = mk_docker_remote_host(b->docker);
+	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
+
+	if (r < 0)
+		return r;
+	service_ip = mk_cidr_address(&services, 1);
+	spec.service_ip = service_ip;
+	mk_strlist_add(&sans, b->spec->api_address);
+	if (remote)
+		mk_strlist_add(&sans, remote);
+	for (size_t i = 0; i < b->spec->api_sans.count; i++)
+		mk_strlist_add(&sans, b->spec->api_sans.items[i]);
+	return mk_pki_bundle_new(&spec, &b->pki, err);
+}
+
+int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	int r;
+
+	(void)ret_note;
+	b->node_name = mk_xasprintf("%s-control-plane", b->spec->name);
+	b->node_ip = mk_cidr_address(&b->subnet, 2);
+	/* 160 random bits, more than the 128 that are asked for. */
+	r = mk_random_hex(20, &b->password, err);
+	return r == 0 ? make_bundle(b, err) : r;
+}

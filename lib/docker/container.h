@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers of the engine: create, fill, start, look at, run commands in, remove. */
+#ifndef MK_DOCKER_CONTAINER_H
+#define MK_DOCKER_CONTAINER_H
+
+#include "lib/docker/client.h"
+
+/**
+ * POST /containers/create with a body in the engine's own form. Returns the id.
+ * MK_EEXISTS when the name is taken, MK_ENOTFOUND when the image is absent.
+ */
+int mk_container_create(struct mk_docker *docker, const char *name, const json_t *config,
+	char **ret_id, struct mk_error *err) MK_CHECKED;
+int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
+
+/** Stop by the container's own stop signal, killing it after `seconds`. */
+int mk_container_stop(struct mk_docker *docker, const char *id, int seconds,
+	struct mk_error *err) MK_CHECKED;
+
+/** Kill and remove a container and its anonymous volumes. An absent one is fine. */
+int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
+
+/** GET /containers/ID/json; MK_ENOTFOUND. The caller owns the result. */
+int mk_container_inspect(struct mk_docker *docker, const char *id, json_t **ret,
+	struct mk_error *err) MK_CHECKED;
+
+/** All containers, running or not, with this label ("key" or "key=value"): an array. */
+int mk_container_list(struct mk_docker *docker, const char *label, json_t **ret,
+	struct mk_error *err) MK_CHECKED;
+
+/** Unpack an uncompressed tar at `path` of the container, which need not run. */
+int mk_container_put_archive(struct mk_docker *docker, const char *id, const char *path,
+	const struct mk_buf *tar, struct mk_error *err) MK_CHECKED;
+
+/** As mk_container_put_archive, the tar coming from a reader (sent chunked). */
+int mk_container_put_stream(struct mk_docker *docker, const char *id, const char *path,
+	mk_http_reader reader, void *payload, struct mk_error *err) MK_CHECKED;
+
+/**
+ * Append one file of the container, which need not run, to `ret`.
+ * MK_ENOTFOUND when there is no such container or file.
+ */
+int mk_container_read_file(struct mk_docker *docker, const char *id, const char *path,
+	struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+
+/**
+ * Run a command in a running container and wait for it, at most `timeout_ms`.
+ * Its stdout and stderr go to `ret` in the order they came, up to the buffer's
+ * cap; the rest is dropped. `ret_status` is its exit status.
+ */
+int mk_container_exec(struct mk_docker *docker, const char *id, const char *const *argv,
+	int64_t timeout_ms, struct mk_buf *ret, int *ret_status, struct mk_error *err) MK_CHECKED;
+
+/** The last `lines` lines the container's first process printed. */
+int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,
+	struct mk_error *err) MK_CHECKED;
+
+/** The whole file system as an uncompressed tar stream. */
+int mk_container_export(struct mk_docker *docker, const char *id, struct mk_http_stream **ret,
+	struct mk_error *err) MK_CHECKED;
+
+/**
+ * Make an image of a container. `config` is the image's configuration in the
+ * engine's form (Entrypoint, Labels, ...). Returns the image id.
+ */
+int mk_container_commit(struct mk_docker *docker, const char *id, const char *image,
+	const json_t *config, char **ret_id, struct mk_error *err) MK_CHECKED;
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/kube/watch.h"
+
+#include "lib/base/clock.h"
+#include "lib/base/limits.h"
+
+struct watch {
+	struct mk_http_stream *stream;
+	struct mk_buf line;
+	mk_watch_judge judge;
+	void *payload;
+};
+
+static void watch_done(struct watch *watch)
+{
+	mk_http_stream_free(watch->stream);
+	mk_buf_wipe(&watch->line);
+}
+
+/* 410 Gone and the like come as events of type ERROR: begin anew. */
+static int take_event(struct watch *watch, const char *line, size_t len, struct mk_error *err)
+{
+	mk_autojson *event = NULL;
+	const char *type;
+	int r = mk_json_parse(line, len, "watch", &event, err);
+
+	if (r < 0)
+		return r;
+	type = mk_json_str(event, "type", "");
+	if (mk_streq(type, "ERROR"))
+		return mk_fail(err, MK_ENET, "watch: %s", mk_json_str(event, "object.message", "?"));
+	if (mk_streq(type, "BOOKMARK"))
+		return 0;
+	return watch->judge(watch->payload, type, json_object_get(event, "object"), err);
+}
+
+static int take_lines(struct watch *watch, struct mk_error *err)
+{
+	for (;;) {
+		const char *end = memchr(watch->line.data, '\n', watch->line.len);
+		size_t len;
+		int r;
+
+		if (!end)
+			return mk_buf_check(&watch->line, "an event of a watch", err);
+		len = (size_t)(end - watch->line.data);
+		r = len > 0 ? take_event(watch, watch->line.data, len, err) : 0;
+		mk_buf_drop(&watch->line, len + 1);
+		if (r != 0)
+			return r;
+	}
+}
+
+/* One connection's worth of watching: 1 over, 0 closed by the server, -code. */
+static int watch_once(struct mk_kube *kube, const char *path, int64_t deadline,
+	struct watch *watch, struct mk_error *err)
+{
+	struct mk_http_request request = { .path = path };
+	char chunk[65536];
+	int r = mk_http_open(mk_kube_http(kube), &request, &watch->stream, err);
+
+	if (r < 0)
+		return r;
+	if (mk_http_stream_status(watch->stream) >= 400)
+		return mk_fail(err, MK_ENET, "watch %s: status %ld", path,
+			mk_http_stream_status(watch->stream));
+	for (;;) {
+		ssize_t n = mk_http_read(watch->stream, chunk, sizeof(chunk), deadline, err);
+
+		if (n <= 0)
+			return (int)n;
+		mk_buf_add(&watch->line, chunk, (size_t)n);
+		r = take_lines(watch, err);
+		if (r != 0)
+			return r;
+	}
+}
+
+int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_watch_judge judge,
+	void *payload, struct mk_error *err)
+{
+	/* No resourceVersion: "get state and start at any", cheapest for the server. */
+	mk_autofree char *full = mk_xasprintf("%s%swatch=1&resourceVersion=0", path,
+		strchr(path, '?') ? "&" : "?");
+
+	for (;;) {
+		MK_CLEANUP(watch_done) struct watch watch = {
+			.line = mk_buf_init(MK_MAX_WATCH_LINE),
+			.judge = judge,
+			.payload = payload,
+		};
+		int r = watch_once(kube, full, deadline, &watch, err);
+
+		if (r > 0)
+			return 0;
+		if (r < 0 && r != -MK_ENET)
+			return r;
+		if (mk_remaining_ms(deadline) == 0)
+			return mk_fail(err, MK_ETIMEOUT, "watch %s: no end in time", path);
+		r = mk_sleep_ms(200, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+bool mk_kube_condition(const json_t *object, const char *type)
+{
+	const json_t *conditions = mk_json_at(object, "status.conditions");
+	const json_t *condition;
+	size_t i;
+
+	json_array_foreach (conditions, i, condition) {
+		if (mk_streq(mk_json_str(condition, "type", ""), type))
+			return mk_streq(mk_json_str(condition, "status", ""), "True");
+	}
+	return false;
+}
+
+static int judge_node(void *payload, const char *type, const json_t *object, struct mk_error *err)
+{
+	(void)payload;
+	(void)err;
+	return !mk_streq(type, "DELETED") && mk_kube_condition(object, "Ready") ? 1 : 0;
+}
+
+int mk_kube_wait_node(struct mk_kube *kube, const char *name, int64_t deadline,
+	struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("/api/v1/nodes?fieldSelector=metadata.name%%3D%s", name);
+	int r = mk_kube_watch(kube, path, deadline, judge_node, NULL, err);
+
+	return r < 0 ? mk_error_wrap(err, "node '%s' is not Ready", name) : 0;
+}
+
+struct deployments {
+	const struct mk_strlist *names;
+	bool *available;
+	size_t left;
+	mk_available_report report;
+	void *payload;
+};
+
+static bool is_available(const json_t *object)
+{
+	long long wanted = mk_json_int(object, "spec.replicas", 1);
+
+	return mk_json_int(object, "status.observedGeneration", -1) >=
+		mk_json_int(object, "metadata.generation", 0) &&
+		mk_json_int(object, "status.updatedReplicas", 0) >= wanted &&
+		mk_json_int(object, "status.availableReplicas", 0) >= wanted;
+}
+
+static int judge_deployment(void *payload, const char *type, const json_t *object,
+	struct mk_error *err)
+{
+	struct deployments *d = payload;
+	mk_autofree char *name = mk_xasprintf("%s/%s",
+		mk_json_str(object, "metadata.namespace", ""), mk_json_str(object, "metadata.name", ""));
+
+	(void)err;
+	for (size_t i = 0; i < d->names->count; i++) {
+		bool now = !mk_streq(type, "DELETED") && is_available(object);
+
+		if (!mk_streq(d->names->items[i], name) || d->available[i] == now)
+			continue;
+		d->available[i] = now;
+		d->left += now ? (size_t)-1 : 1;
+		if (now && d->report)
+			d->report(d->payload, name, d->left);
+	}
+	return d->left == 0 ? 1 : 0;
+}
+
+static int not_available(const struct deployments *d, struct mk_error *err)
+{
+	mk_autostrlist missing = { .items = NULL };
+	mk_autofree char *names = NULL;
+
+	for (size_t i = 0; i < d->names->count; i++) {
+		if (!d->available[i])
+			mk_strlist_add(&missing, d->names->items[i]);
+	}
+	names = mk_strlist_join(&missing, ", ");
+	return mk_error_wrap(err, "not available: %s", names);
+}
+
+int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names,
+	int64_t deadline, mk_available_report report, void *payload, struct mk_error *err)
+{
+	mk_autofree bool *available = mk_xcalloc(names->count, sizeof(bool));
+	struct deployments d = {
+		.names = names,
+		.available = available,
+		.left = names->count,
+		.report = report,
+		.payload = payload,
+	};
+	int r;
+
+	if (names->count == 0)
+		return 0;
+	r = mk_kube_watch(kube, "/apis/apps/v1/deployments", deadline, judge_deployment, &d, err);
+	return r < 0 ? not_available(&d, err) : 0;
+}

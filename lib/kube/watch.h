@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for objects by watching them
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+ */
+#ifndef MK_KUBE_WATCH_H
+#define MK_KUBE_WATCH_H
+
+#include "lib/kube/client.h"
+
+/**
+ * Judge one event: `type` is ADDED, MODIFIED or DELETED, `object` the object.
+ * Returns 1 when the wait is over, 0 to go on, -code to end it with `err`.
+ */
+typedef int (*mk_watch_judge)(void *payload, const char *type, const json_t *object,
+	struct mk_error *err);
+
+/**
+ * Watch a collection ("/api/v1/nodes") from its present state on until `judge`
+ * ends it or `deadline` passes (MK_ETIMEOUT). A watch that the server closes, or
+ * that breaks, is opened again, and the present state is told anew.
+ */
+int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_watch_judge judge,
+	void *payload, struct mk_error *err) MK_CHECKED;
+
+/** Whether the condition `type` of `object` has status "True". */
+bool mk_kube_condition(const json_t *object, const char *type);
+
+/** Wait until node `name` is Ready. */
+int mk_kube_wait_node(struct mk_kube *kube, const char *name, int64_t deadline,
+	struct mk_error *err) MK_CHECKED;
+
+/** Told when a Deployment became available: its name and how many are to come. */
+typedef void (*mk_available_report)(void *payload, const char *name, size_t left);
+
+/**
+ * Wait until every Deployment named in `names` ("NAMESPACE/NAME") has all its
+ * replicas available. MK_ETIMEOUT names those that were not.
+ */
+int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names,
+	int64_t deadline, mk_available_report report, void *payload,
+	struct mk_error *err) MK_CHECKED;
+
+#endif

@@ -1,0 +1,3 @@
+module mkcluster.dev/functions/echo
+
+go 1.26.0
