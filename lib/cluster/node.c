@@ -61,7 +61,8 @@ static int set_variables(const struct mk_bringup *b, struct mk_render *render,
 	mk_render_set(render, "ETCD_EXTRA_ARGS", b->spec->unsafe_etcd ? "--unsafe-no-fsync" : "");
 	/* One of each needs no election, which would cost seconds at every start. */
 	mk_render_set(render, "LEADER_ELECT", "false");
-	mk_render_set(render, "KUBELET_AFTER", " kube-apiserver.service");
+	mk_render_set(render, "KUBELET_AFTER", "kube-apiserver.service");
+	mk_render_set(render, "PROXY_AFTER", "After=kube-api-ready.service");
 	mk_render_set(render, "NODE_LABELS", "mkcluster.dev/role=control-plane");
 	mk_render_set(render, "TAINTS", "[]");
 	mk_render_set(render, "PROXY_MODE", "iptables");
@@ -94,7 +95,9 @@ static int add_unit(const struct mk_render *render, struct mk_tar_writer *tar, c
 	mk_autofree char *target = mk_xasprintf(UNITS_TARGET "%s", name);
 	mk_autofree char *wanted = mk_xasprintf(UNITS_TARGET "multi-user.target.wants/%s", name);
 
-	mk_tar_add_symlink(tar, wanted, target, 0, 0);
+	/* What other units pull in is not started by itself. */
+	if (strstr(mk_embedded_find(source)->data, "[Install]"))
+		mk_tar_add_symlink(tar, wanted, target, 0, 0);
 	return add_rendered(render, tar, source, target, err);
 }
 

@@ -112,11 +112,13 @@ void mk_remove_build_container(struct mk_work *work, const char *id)
 	mk_interrupt_shield(false);
 }
 
-static void add_embedded(struct mk_tar_writer *writer, const char *name, const char *path)
+/* The mode is given here: a checkout need not have kept it. */
+static void add_embedded(struct mk_tar_writer *writer, const char *name, const char *path,
+	mode_t mode)
 {
 	const struct mk_embedded *file = mk_embedded_find(name);
 
-	mk_tar_add_file(writer, path, file->mode, 0, 0, file->data, file->len);
+	mk_tar_add_file(writer, path, mode, 0, 0, file->data, file->len);
 }
 
 /* One stream for the node's files, one for the images, which only pass through. */
@@ -126,10 +128,10 @@ static int put_files(struct mk_work *work, struct mk_error *err)
 	int r;
 
 	mk_tar_add_dir(work->files, "usr/lib/mkcluster", 0755, 0, 0);
-	add_embedded(work->files, "image/entrypoint", "usr/local/bin/entrypoint");
-	add_embedded(work->files, "image/preload", "usr/lib/mkcluster/preload");
+	add_embedded(work->files, "image/entrypoint", "usr/local/bin/entrypoint", 0755);
+	add_embedded(work->files, "image/preload", "usr/lib/mkcluster/preload", 0755);
 	add_embedded(work->files, "image/containerd-preload.toml",
-		"usr/lib/mkcluster/containerd-preload.toml");
+		"usr/lib/mkcluster/containerd-preload.toml", 0644);
 	r = mk_container_put_stream(
 		work->docker, work->container, "/", mk_tar_writer_read, work->files, err);
 	if (r < 0)

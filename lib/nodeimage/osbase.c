@@ -11,6 +11,7 @@
 #include "lib/nodeimage/files.h"
 #include "lib/nodeimage/work.h"
 
+#include "lib/base/fs.h"
 #include "lib/base/log.h"
 #include "lib/docker/container.h"
 #include "lib/docker/image.h"
@@ -20,6 +21,8 @@
 #include <sys/stat.h>
 
 #define SETUP "image/setup-os"
+/* mmdebstrap's hook that starts with the merged /usr, and so needs no perl to merge it. */
+#define MERGED_USR "/usr/share/mmdebstrap/hooks/merged-usr"
 #define APT_TIMEOUT_MS (20 * 60 * 1000)
 
 /* What nobody reads in a node. The licences stay. */
@@ -29,9 +32,6 @@ static const char *const excluded[] = {
 	"path-exclude=/usr/share/locale/*",
 	"path-exclude=/usr/share/doc/*",
 	"path-include=/usr/share/doc/*/copyright",
-	"path-exclude=/usr/share/perl/*",
-	"path-exclude=/usr/lib/*/perl/*",
-	"path-exclude=/usr/lib/*/libperl.so*",
 };
 
 static const char *base_image(const struct mk_work *work)
@@ -143,7 +143,7 @@ static int bootstrap(struct mk_work *work, const char *image, struct mk_error *e
 	mk_autofree char *arch = mk_xasprintf("--architectures=%s", work->arch);
 	mk_autofree char *hook_option = mk_xasprintf("--customize-hook=%s", hook);
 	mk_autostrlist options = { .count = 0 };
-	const char *argv[MK_ARRAY_LEN(excluded) + 8] = { "mmdebstrap", "--variant=minbase", arch,
+	const char *argv[MK_ARRAY_LEN(excluded) + 9] = { "mmdebstrap", "--variant=minbase", arch,
 		include, hook_option };
 	struct mk_child_options run = { .argv = argv, .on_line = on_line, .payload = work };
 	size_t n = 5;
@@ -157,6 +157,8 @@ static int bootstrap(struct mk_work *work, const char *image, struct mk_error *e
 		mk_strlist_addf(&options, "--dpkgopt=%s", excluded[i]);
 	for (size_t i = 0; i < options.count; i++)
 		argv[n++] = options.items[i];
+	if (mk_fs_exists(MERGED_USR))
+		argv[n++] = "--hook-dir=" MERGED_USR;
 	argv[n++] = "bookworm";
 	argv[n++] = "-";
 	r = mk_child_start(&run, &child, err);
