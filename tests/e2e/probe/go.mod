@@ -1,0 +1,3 @@
+module mkcluster.dev/probe
+
+go 1.24
