@@ -22,15 +22,32 @@ static void bringup_done(struct mk_bringup *b)
 	free(b->kubeconfig_path);
 }
 
+/* How long an engine may still be busy with a request that we have dropped. */
+#define SETTLE_MS 400
+
+/*
+ * A request given up in the middle is not undone by the engine: what it was
+ * making appears a moment later, and a second look finds it.
+ */
+static int remove_run(struct mk_bringup *b, bool dropped, struct mk_error *err)
+{
+	int r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, err);
+
+	if (r < 0 || !dropped)
+		return r;
+	mk_interrupt_shield(true);
+	(void)!mk_sleep_ms(SETTLE_MS, err);
+	return mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, err);
+}
+
 /* Undo by run id. A failure here is added to the first error, never replaces it. */
 static void undo(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autoerror second = { .code = MK_OK };
 	mk_autofree char *context = mk_cluster_context(b->spec->name);
-	int r;
+	bool dropped = err->code == MK_EINTR || err->code == MK_ENET || err->code == MK_ETIMEOUT;
+	int r = remove_run(b, dropped, &second);
 
-	mk_interrupt_shield(true);
-	r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, &second);
 	mk_interrupt_shield(true);
 	if (b->kubeconfig_path && r == 0)
 		r = mk_userconfig_remove(b->options->kubeconfig, context, &second);

@@ -112,10 +112,22 @@ int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 	return mk_kube_apply(b->kube, objects, err);
 }
 
+/* A kubelet may not give itself a role (NodeRestriction), so we do. */
+static int set_role(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autojson *node = mk_json_pack("[{s:s,s:s,s:{s:s,s:{s:s}}}]", "apiVersion", "v1", "kind",
+		"Node", "metadata", "name", b->node_name, "labels",
+		"node-role.kubernetes.io/control-plane", "");
+
+	return mk_kube_apply(b->kube, node, err);
+}
+
 int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
+	int r = mk_kube_wait_node(b->kube, b->node_name, b->deadline, err);
+
 	(void)ret_note;
-	return mk_kube_wait_node(b->kube, b->node_name, b->deadline, err);
+	return r == 0 ? set_role(b, err) : r;
 }
 
 static int wait_for(struct mk_bringup *b, const char *const *names, size_t count,

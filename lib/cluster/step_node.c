@@ -12,6 +12,12 @@
 
 #define SUBNET_TRIES 8
 
+/* Apart from the subnet, the name may be taken: by a run that was killed. */
+static bool is_overlap(int r, const struct mk_error *err)
+{
+	return r == -MK_EEXISTS && strstr(err->message, "overlap");
+}
+
 /* Another run may take the subnet between our look and the engine's: go on to
  * the next. The addresses in the certificates follow the first choice, so this
  * happens before they are made only in name: they are made again. */
@@ -24,6 +30,9 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 	mk_autofree char *id = NULL;
 	int r = mk_network_create(b->docker, b->node_name, subnet, gateway, labels, &id, err);
 
+	if (r == -MK_EEXISTS && !is_overlap(r, err))
+		mk_error_hint(err, "another run is making '%s', or left it: `mkcluster delete --name %s`",
+			b->spec->name, b->spec->name);
 	return r < 0 ? mk_error_wrap(err, "create network '%s' (%s)", b->node_name, subnet) : 0;
 }
 
@@ -112,7 +121,7 @@ int mk_step_start_node(struct mk_bringup *b, char **ret_note, struct mk_error *e
 {
 	int r = create_network(b, err);
 
-	for (unsigned tries = 1; r == -MK_EEXISTS && tries < SUBNET_TRIES; tries++) {
+	for (unsigned tries = 1; is_overlap(r, err) && tries < SUBNET_TRIES; tries++) {
 		mk_error_done(err);
 		r = mk_host_choose_subnet(b->docker, b->spec, tries, &b->subnet, err);
 		if (r < 0)

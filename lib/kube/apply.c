@@ -29,6 +29,7 @@ static const struct kind {
 	{ "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false, RANK_REFERRED },
 	{ "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", false,
 		RANK_REFERRED },
+	{ "v1", "Node", "nodes", false, RANK_REFERRED },
 	{ "v1", "Service", "services", true, RANK_SERVICE },
 	{ "apps/v1", "Deployment", "deployments", true, RANK_WORKLOAD },
 	{ "apps/v1", "DaemonSet", "daemonsets", true, RANK_WORKLOAD },
