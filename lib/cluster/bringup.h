@@ -21,6 +21,7 @@ struct mk_bringup {
 	struct mk_kube *kube;
 	struct mk_pki_bundle *pki;
 	int64_t deadline;
+	int64_t next_unit_check;
 
 	char *run_id;
 	char *node_name;
@@ -66,6 +67,12 @@ int mk_node_archive(struct mk_bringup *b, struct mk_buf *ret, struct mk_error *e
 
 /** The body of POST /containers/create for the node. The caller owns it. */
 json_t *mk_node_container(const struct mk_bringup *b, enum mk_profile profile);
+
+/**
+ * Whether one of our units has been restarted again and again: MK_EBRINGUP names
+ * it. 0 when none has, and when the node cannot be asked.
+ */
+int mk_check_units(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
 /** Put what failed units and pods say about the failure into err->detail. */
 void mk_diagnose(struct mk_bringup *b, struct mk_error *err);

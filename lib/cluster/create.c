@@ -90,7 +90,10 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 		mk_diagnose(b, err);
 	if (b->container && is_bringup(err->code))
 		(void)mk_error_recode(err, MK_EBRINGUP);
-	if (b->node_name && err->code != MK_EINTR)
+	if (err->code == MK_EINTR)
+		(void)mk_fail(err, MK_EINTR, "interrupted: %s%s", phase,
+			b->node_name && !b->options->retain ? "; what it made is removed" : "");
+	else if (b->node_name)
 		(void)mk_error_wrap(err, "%s", phase);
 	if (b->node_name && !b->options->retain)
 		undo(b, err);

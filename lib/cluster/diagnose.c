@@ -87,6 +87,34 @@ static size_t add_failed_units(struct mk_bringup *b, struct mk_buf *detail)
 	return count;
 }
 
+/* Restarts a second apart: the fourth time is no accident. */
+#define RESTARTS_MAX 4
+
+int mk_check_units(struct mk_bringup *b, struct mk_error *err)
+{
+	const char *const argv[] = { "systemctl", "show", "--property=Id,NRestarts", "etcd.service",
+		"kube-apiserver.service", "containerd.service", "kubelet.service", NULL };
+	mk_autobuf text = mk_buf_init(DETAIL_MAX);
+	mk_autostrlist lines = { .items = NULL };
+	uint64_t restarts = 0;
+
+	if (run(b, argv, &text) != 0)
+		return 0;
+	mk_strlist_split(&lines, text.data, "\n");
+	for (size_t i = 0; i < lines.count; i++) {
+		const char *number = mk_after_prefix(lines.items[i], "NRestarts=");
+		const char *id = mk_after_prefix(lines.items[i], "Id=");
+
+		if (number)
+			(void)mk_parse_uint(number, 0, UINT64_MAX, &restarts);
+		/* systemd prints a unit's properties in this order, an empty line between. */
+		if (id && restarts >= RESTARTS_MAX)
+			return mk_fail(err, MK_EBRINGUP, "unit %s of '%s' does not stay up", id,
+				b->node_name);
+	}
+	return 0;
+}
+
 static const char *waiting_reason(const json_t *pod, const char **ret_message)
 {
 	const json_t *status;

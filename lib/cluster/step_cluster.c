@@ -131,13 +131,13 @@ int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *er
 }
 
 static int wait_for(struct mk_bringup *b, const char *const *names, size_t count,
-	struct mk_error *err)
+	mk_available_report report, void *payload, struct mk_error *err)
 {
 	mk_autostrlist list = { .items = NULL };
 
 	for (size_t i = 0; i < count; i++)
 		mk_strlist_add(&list, names[i]);
-	return mk_kube_wait_deployments(b->kube, &list, b->deadline, NULL, NULL, err);
+	return mk_kube_wait_deployments(b->kube, &list, b->deadline, report, payload, err);
 }
 
 int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err)
@@ -145,7 +145,7 @@ int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err
 	static const char *const names[] = { "kube-system/coredns" };
 
 	(void)ret_note;
-	return wait_for(b, names, MK_ARRAY_LEN(names), err);
+	return wait_for(b, names, MK_ARRAY_LEN(names), NULL, NULL, err);
 }
 
 /* The last word has the gateway itself, through the port the user will use. */
@@ -173,6 +173,14 @@ static int wait_gateway(struct mk_bringup *b, const char *url, struct mk_error *
 	return r;
 }
 
+/* When the gateway became available, in a wait for all of OpenFaaS. */
+static void note_gateway(void *payload, const char *name, size_t left)
+{
+	(void)left;
+	if (mk_streq(name, "openfaas/gateway"))
+		*(int64_t *)payload = mk_now_ms();
+}
+
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	/* Prometheus too: without it the gateway answers no list of functions. */
@@ -181,14 +189,15 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	mk_autofree char *address =
 		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->gateway_port);
 	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
-	int64_t start = mk_now_ms();
+	int64_t start = mk_now_ms(), gateway = start;
 	mk_autofree char *answered = NULL;
-	int r = wait_gateway(b, url, err);
+	int r = wait_for(b, names, MK_ARRAY_LEN(names), note_gateway, &gateway, err);
 
-	answered = mk_format_duration(mk_now_ms() - start);
 	if (r == 0)
-		r = wait_for(b, names, MK_ARRAY_LEN(names), err);
-	if (r == 0)
-		*ret_note = mk_xasprintf("the gateway after %s", answered);
-	return r;
+		r = wait_gateway(b, url, err);
+	if (r < 0)
+		return r;
+	answered = mk_format_duration(gateway - start);
+	*ret_note = mk_xasprintf("the gateway after %s", answered);
+	return 0;
 }

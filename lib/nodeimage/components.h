@@ -31,7 +31,7 @@ struct mk_release_file {
 
 /** A program as `go build` names it, where it goes, and by what other names it
  * is called there ("kubelet": a link beside it). */
-struct mk_output {
+struct mk_built {
 	const char *name;
 	const char *path;
 	const char *const *links; /* ends with NULL, or NULL */
@@ -44,7 +44,7 @@ struct mk_gobuild {
 	const char *tags;            /* or NULL */
 	const char *ldflags;         /* or NULL */
 	bool cgo;
-	struct mk_output outputs[MK_MAX_MEMBERS]; /* up to the first without a name */
+	struct mk_built outputs[MK_MAX_MEMBERS]; /* up to the first without a name */
 	const char *tree_module;     /* a folder of a module that belongs to the program: */
 	const char *tree;            /* "assets"; or NULL */
 };

@@ -280,7 +280,7 @@ static int copy_tree(struct build *b, const char *out_dir, struct mk_error *err)
 
 static int check_outputs(const struct build *b, const char *out_dir, struct mk_error *err)
 {
-	for (const struct mk_output *o = b->component->build->outputs; o->name; o++) {
+	for (const struct mk_built *o = b->component->build->outputs; o->name; o++) {
 		mk_autofree char *path = mk_xasprintf("%s/%s", out_dir, o->name);
 
 		if (!mk_fs_exists(path))

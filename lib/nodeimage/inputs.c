@@ -5,6 +5,9 @@
 #include "lib/registry/digest.h"
 #include "manifests/embed.h"
 
+/* To be counted up when the same inputs are put together in another way. */
+#define RECIPE "1"
+
 /* With the NUL, so that "ab" + "c" is not "a" + "bc". */
 static void add(struct mk_digest *digest, const char *text)
 {
@@ -60,6 +63,7 @@ static int add_modules(struct mk_digest *digest, const struct mk_component *comp
 static void add_common(struct mk_digest *digest, const struct mk_nodeimage_options *options,
 	enum mk_from from, const char *arch)
 {
+	add(digest, RECIPE);
 	add(digest, mk_from_name(from));
 	add(digest, arch);
 	add(digest, from == MK_FROM_RELEASE ? options->mirror : NULL);

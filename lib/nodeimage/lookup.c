@@ -15,7 +15,7 @@ static const char *base_name(const char *path)
 
 static bool has_output(const struct mk_gobuild *build, const char *program)
 {
-	for (const struct mk_output *o = build ? build->outputs : NULL; o && o->name; o++) {
+	for (const struct mk_built *o = build ? build->outputs : NULL; o && o->name; o++) {
 		if (mk_streq(base_name(o->path), program))
 			return true;
 		for (size_t i = 0; o->links && o->links[i]; i++) {

@@ -46,7 +46,7 @@ static int compose(struct mk_work *work, const struct mk_component *component,
 static void add_outputs(struct mk_tar_writer *writer, const struct mk_gobuild *build,
 	const char *dir)
 {
-	for (const struct mk_output *o = build->outputs; o->name; o++) {
+	for (const struct mk_built *o = build->outputs; o->name; o++) {
 		mk_autofree char *source = mk_xasprintf("%s/%s", dir, o->name);
 
 		mk_tar_add_from_disk(writer, o->path, 0755, 0, 0, source);
@@ -120,6 +120,8 @@ int mk_add_from_modules(struct mk_work *work, struct mk_error *err)
 	MK_CLEANUP(mk_go_done) struct mk_go go = { .version = NULL };
 	int r = mk_go_init(&go, work->cache_dir, work->arch, mk_part_say, work, err);
 
+	mk_tar_add_dir(work->files, "opt/cni", 0755, 0, 0);
+	mk_tar_add_dir(work->files, "opt/cni/bin", 0755, 0, 0);
 	for (size_t i = 0; r == 0 && i < mk_component_count; i++) {
 		if (!mk_components[i].host_only)
 			r = add_component(work, &go, &mk_components[i], err);

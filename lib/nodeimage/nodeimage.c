@@ -72,7 +72,7 @@ void mk_part_end(struct mk_work *work, bool cached)
 	};
 }
 
-static void work_done(struct mk_work *work)
+void mk_work_done(struct mk_work *work)
 {
 	mk_autoerror ignored = { .code = MK_OK };
 
@@ -111,7 +111,7 @@ static int engine_arch(struct mk_docker *docker, char **ret, struct mk_error *er
 	return 0;
 }
 
-static int work_init(struct mk_work *work, struct mk_error *err)
+int mk_work_init(struct mk_work *work, struct mk_error *err)
 {
 	int r = mk_random_hex(6, &work->run_id, err);
 
@@ -221,7 +221,7 @@ int mk_nodeimage_build(struct mk_docker *docker, const struct mk_nodeimage_optio
 	struct mk_nodeimage_report *ret, struct mk_error *err)
 {
 	mk_autoreport report = { .image = mk_xstrdup(image_name(options)) };
-	MK_CLEANUP(work_done) struct mk_work work = {
+	MK_CLEANUP(mk_work_done) struct mk_work work = {
 		.docker = docker,
 		.options = options,
 		.report = &report,
@@ -237,7 +237,7 @@ int mk_nodeimage_build(struct mk_docker *docker, const struct mk_nodeimage_optio
 		work.from = report.from;
 		work.part_count = count_parts(report.from);
 		if (r == 0)
-			r = work_init(&work, err);
+			r = mk_work_init(&work, err);
 		if (r == 0)
 			r = build(&work, err);
 	}

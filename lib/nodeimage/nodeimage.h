@@ -105,10 +105,9 @@ int mk_nodeimage_build_programs(const struct mk_strlist *names, const char *out_
 	struct mk_error *err) MK_CHECKED;
 
 /**
- * The image of a mirror: where below its root the docker-save archive of an image
- * stands, beside its .sha256: "images/ghcr.io/openfaas/gateway/0.27.3.tar".
- * Caller frees.
+ * Where below a mirror's root the docker-save archive of an image stands, beside
+ * its .sha256: "images/ghcr.io/openfaas/gateway/0.27.3-amd64.tar". Caller frees.
  */
-char *mk_mirror_image_path(const char *reference);
+char *mk_mirror_image_path(const char *reference, const char *arch);
 
 #endif

@@ -29,6 +29,12 @@ struct mk_work {
 	int64_t part_began;
 };
 
+/** Make the build's id and folders. End with mk_work_done, initialised or not. */
+int mk_work_init(struct mk_work *work, struct mk_error *err) MK_CHECKED;
+
+/** Remove the container and the scratch folder, in spite of an interrupt. */
+void mk_work_done(struct mk_work *work);
+
 /** Begin a part, "kubernetes 1.36.3"; `version` may be NULL. */
 void mk_part_begin(struct mk_work *work, const char *name, const char *version);
 

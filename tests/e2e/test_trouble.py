@@ -48,13 +48,24 @@ class Trouble(unittest.TestCase):
         self.assert_nothing_left()
 
     def test_a_unit_that_fails_is_named_with_its_last_lines(self):
-        # An API server that cannot start: its service range ends before our address.
-        config = self.place.folder / "cluster.yaml"
-        config.write_text("apiVersion: mkcluster.dev/v1\nkind: Cluster\n"
-                          "networking:\n  serviceSubnet: 127.0.0.0/16\n")
-        failed = self.place.create("--config", config, "--timeout", "20s", check=False)
-        self.assertIn(failed.returncode, (5, 6), failed.stderr)
-        self.assertIn("kube-apiserver.service", failed.stderr)
+        broken = f"example.local/broken:{cluster.SUFFIX}"
+        name = f"broken-{cluster.SUFFIX}"
+        run("docker", "run", "--name", name, "--entrypoint", "/bin/sh", cluster.IMAGE, "-c",
+            "printf '#!/bin/sh\\necho no store today >&2\\nexit 1\\n' > /usr/local/bin/etcd.new;"
+            "chmod 755 /usr/local/bin/etcd.new; mv /usr/local/bin/etcd.new /usr/local/bin/etcd")
+        try:
+            run("docker", "commit", "--change", 'ENTRYPOINT ["/usr/local/bin/entrypoint"]',
+                "--change", "CMD []", name, broken)
+            run("docker", "rm", "-v", name)
+            start = time.monotonic()
+            failed = self.place.mkcluster("create", "--name", self.place.name, "--image", broken,
+                                          check=False)
+        finally:
+            run("docker", "rmi", broken, check=False)
+        self.assertEqual(failed.returncode, 5, failed.stderr)
+        self.assertLess(time.monotonic() - start, 40)
+        self.assertIn("etcd.service", failed.stderr)
+        self.assertIn("no store today", failed.stderr)
         self.assertIn("cause: ", failed.stderr)
         self.assert_nothing_left()
 

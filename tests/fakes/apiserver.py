@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fake node: a Kubernetes API server with mutual TLS, and OpenFaaS's gateway.
+
+The identity is what mkcluster put into the node: the server speaks with
+apiserver.crt and asks for a client certificate of that CA, so wrong certificates
+fail here as they would in a cluster.
+"""
+
+import base64
+import json
+import os
+import ssl
+import time
+
+from . import wire
+
+PKI = "etc/kubernetes/pki/"
+
+# plural -> (apiVersion, kind, namespaced)
+KINDS = {
+    "namespaces": ("v1", "Namespace", False),
+    "serviceaccounts": ("v1", "ServiceAccount", True),
+    "secrets": ("v1", "Secret", True),
+    "configmaps": ("v1", "ConfigMap", True),
+    "services": ("v1", "Service", True),
+    "roles": ("rbac.authorization.k8s.io/v1", "Role", True),
+    "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding", True),
+    "clusterroles": ("rbac.authorization.k8s.io/v1", "ClusterRole", False),
+    "clusterrolebindings": ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", False),
+    "deployments": ("apps/v1", "Deployment", True),
+    "daemonsets": ("apps/v1", "DaemonSet", True),
+}
+
+
+class Behaviour:
+    """What a test may change of every node that an engine starts."""
+
+    def __init__(self):
+        self.ready_after = 2        # asks of /readyz that are answered "not ready"
+        self.node_after = 0.05      # seconds from the first watch to Ready
+        self.available_after = 0.1  # seconds from a deployment's apply
+        self.never_available = set()   # "namespace/name"
+        self.watch_ends = []        # per watch: "gone", "close", or None; then None
+        self.pods = []              # items of the pod list
+        self.pod_logs = {}          # "namespace/name" -> text
+        self.refuse = {}            # object's path -> (status, message)
+        self.gateway_refuses = 1    # connections closed before the gateway answers
+        self.exec = {}              # first word(s) of a command -> (status, output)
+        self.console = ""           # what `docker logs` has
+        self.on_request = None      # called with (node, request), of the API server
+        self.api_faults = []        # wire.Fault, put into every API server
+        self.gateway_faults = []
+
+
+class ApiServer(wire.Server):
+    name = "kubernetes"
+
+    def __init__(self, node, files, folder):
+        super().__init__()
+        self.node = node
+        self.behaviour = node.behaviour
+        self.faults = node.behaviour.api_faults
+        self.tls = server_context(files, folder)
+        self.objects = {}   # path -> object, in order of their apply
+        self.applied = {}   # path -> time
+        self.asked = 0
+        self.namespaces = {"default", "kube-system", "kube-public", "kube-node-lease"}
+        self.watching_since = None
+
+    def error(self, status, message):
+        return wire.Response(status, {
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": wire.REASONS.get(status, "").replace(" ", ""),
+            "code": status})
+
+    def refuse(self, request, why):
+        self.problem(f"{request}: {why}")
+        return self.error(400, why)
+
+    def handle(self, request):
+        if self.behaviour.on_request:
+            self.behaviour.on_request(self.node, request)
+        if request.method == "PATCH":
+            return self.apply(request)
+        if request.method != "GET":
+            return self.refuse(request, "unexpected method")
+        if request.path == "/readyz":
+            return self.readyz()
+        if request.query.get("watch") == "1":
+            return self.watch(request)
+        if request.path == "/api/v1/pods":
+            return wire.Response(200, {"kind": "PodList", "items": self.behaviour.pods})
+        parts = request.path.split("/")
+        if len(parts) == 8 and parts[5] == "pods" and parts[7] == "log":
+            text = self.behaviour.pod_logs.get(f"{parts[4]}/{parts[6]}")
+            if text is None:
+                return self.error(400, f"container in pod {parts[6]} is waiting to start")
+            return wire.Response(200, text, content_type="text/plain")
+        if request.path in self.objects:
+            return wire.Response(200, self.objects[request.path])
+        if len(parts) == 7 and parts[5] == "secrets":
+            return self.error(404, f'secrets "{parts[6]}" not found')
+        return self.refuse(request, "unknown path")
+
+    def readyz(self):
+        self.asked += 1
+        if self.asked <= self.behaviour.ready_after:
+            return wire.Response(500, "[+]ping ok\n[-]etcd failed: reason withheld\n"
+                                 "readyz check failed\n", content_type="text/plain")
+        return wire.Response(200, "ok", content_type="text/plain")
+
+    # -- server-side apply
+
+    def apply(self, request):
+        if request.headers.get("content-type") != "application/apply-patch+yaml":
+            return self.refuse(request, "wrong content type")
+        if request.query != {"fieldManager": "mkcluster", "force": "true"}:
+            return self.refuse(request, "wrong query")
+        body = request.json()
+        parts = request.path.strip("/").split("/")
+        group = parts[1] if parts[0] == "api" else "/".join(parts[1:3])
+        rest = parts[2:] if parts[0] == "api" else parts[3:]
+        namespace = None
+        if len(rest) == 4 and rest[0] == "namespaces":
+            namespace, rest = rest[1], rest[2:]
+        known = KINDS.get(rest[0])
+        if len(rest) != 2 or not known:
+            return self.refuse(request, "no path of an object")
+        meta = body.get("metadata", {})
+        if (group, body.get("apiVersion"), body.get("kind")) != (known[0], known[0], known[1]) \
+                or meta.get("name") != rest[1] or known[2] != (namespace is not None) \
+                or meta.get("namespace", namespace) != namespace:
+            return self.refuse(request, f"body is not what the path says: {meta}")
+        if "managedFields" in meta:
+            return self.refuse(request, "metadata.managedFields must be nil")
+        if request.path in self.behaviour.refuse:
+            return self.error(*self.behaviour.refuse[request.path])
+        return self.store(request, body, namespace)
+
+    def store(self, request, body, namespace):
+        with self.lock:
+            if namespace and namespace not in self.namespaces:
+                return self.error(404, f'namespaces "{namespace}" not found')
+            if body["kind"] == "Namespace":
+                self.namespaces.add(body["metadata"]["name"])
+            for value in body.get("data", {}).values() if body["kind"] == "Secret" else ():
+                base64.b64decode(value, validate=True)
+            is_new = request.path not in self.objects
+            body["metadata"]["generation"] = 1
+            self.objects[request.path] = body
+            self.applied[request.path] = time.monotonic()
+        return wire.Response(201 if is_new else 200, body)
+
+    # -- watches
+
+    def watch(self, request):
+        with self.lock:
+            if self.watching_since is None:
+                self.watching_since = time.monotonic()
+            ends = self.behaviour.watch_ends
+            end = ends.pop(0) if ends else None
+        if request.query.get("resourceVersion") != "0":
+            return self.refuse(request, "watch without resourceVersion=0")
+        if request.path == "/api/v1/nodes":
+            wanted = f"metadata.name={self.node.name}"
+            if request.query.get("fieldSelector") != wanted:
+                return self.refuse(request, f"not {wanted}")
+            return wire.Response(200, self.stream(self.nodes, end))
+        if request.path == "/apis/apps/v1/deployments":
+            return wire.Response(200, self.stream(self.deployments, end))
+        return self.refuse(request, "watch of an unknown kind")
+
+    def nodes(self):
+        ready = time.monotonic() >= self.watching_since + self.behaviour.node_after
+        return {self.node.name: {
+            "kind": "Node", "apiVersion": "v1", "metadata": {"name": self.node.name},
+            "status": {"conditions": [
+                {"type": "MemoryPressure", "status": "False"},
+                {"type": "Ready", "status": "True" if ready else "False"}]}}}
+
+    def deployments(self):
+        result = {}
+        with self.lock:
+            items = list(self.objects.items())
+        for path, item in items:
+            if item["kind"] != "Deployment":
+                continue
+            meta, spec = item["metadata"], item.get("spec", {})
+            name = f"{meta['namespace']}/{meta['name']}"
+            wanted = spec.get("replicas", 1)
+            status = {"observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted,
+                      "unavailableReplicas": wanted}
+            if name not in self.behaviour.never_available and \
+                    time.monotonic() >= self.applied[path] + self.behaviour.available_after:
+                status = {"observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted,
+                          "readyReplicas": wanted, "availableReplicas": wanted}
+            result[name] = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": meta,
+                            "spec": {"replicas": wanted}, "status": status}
+        return result
+
+    def stream(self, current, end):
+        """Lines of events: the state at first, a bookmark, then each change."""
+        last = {}
+        bookmarked = False
+        while not self.stopping.is_set():
+            for key, value in current().items():
+                if last.get(key) == value:
+                    continue
+                yield event("MODIFIED" if key in last else "ADDED", value)
+                last[key] = value
+            if not bookmarked:
+                # In two pieces: a reader must not take a piece for a line.
+                line = event("BOOKMARK", {"metadata": {"resourceVersion": "12345"}})
+                yield line[:17]
+                yield line[17:]
+                bookmarked = True
+            if end == "gone":
+                yield event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired",
+                                      "message": "too old resource version: 1 (2)"})
+            if end:
+                return
+            time.sleep(0.01)
+            yield b""
+
+
+def event(kind, value):
+    return json.dumps({"type": kind, "object": value}).encode() + b"\n"
+
+
+class Gateway(wire.Server):
+    """Answers once openfaas/gateway is applied, and after some refusals, as behind
+    an engine's proxy: a connection is taken and closed."""
+
+    name = "gateway"
+
+    def __init__(self, node):
+        super().__init__()
+        self.node = node
+        self.faults = node.behaviour.gateway_faults
+        self.refused = 0
+
+    def _answer(self, sock, request):
+        applied = any(p.endswith("/deployments/gateway") for p in self.node.api.objects)
+        if not applied or self.refused < self.node.behaviour.gateway_refuses:
+            self.refused += 1
+            return False
+        return super()._answer(sock, request)
+
+    def handle(self, request):
+        if (request.method, request.target) != ("GET", "/healthz"):
+            self.problem(f"unexpected {request}")
+            return wire.Response(404, "not found", content_type="text/plain")
+        return wire.Response(200, "OK", content_type="text/plain")
+
+
+class Node:
+    """What runs in a started container. `ports` maps container to (address, port)."""
+
+    def __init__(self, name, files, ports, behaviour, folder):
+        self.name = name
+        self.behaviour = behaviour
+        self.api = ApiServer(self, files, folder)
+        self.gateway = Gateway(self)
+        self.servers = []
+        try:
+            self._listen(self.api, ports.get("6443/tcp"))
+            self._listen(self.gateway, ports.get("31112/tcp"))
+        except OSError:
+            self.stop()
+            raise
+
+    def _listen(self, server, where):
+        if where:
+            server.listen_tcp(*where)
+            self.servers.append(server)
+
+    def problems(self):
+        return self.api.problems + self.gateway.problems
+
+    def stop(self):
+        for server in self.servers:
+            server.stop()
+
+
+def server_context(files, folder):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    names = {}
+    for name in ("apiserver.crt", "apiserver.key", "ca.crt"):
+        names[name] = os.path.join(folder, name)
+        with open(names[name], "wb") as out:
+            out.write(files[PKI + name].data)
+    context.load_cert_chain(names["apiserver.crt"], names["apiserver.key"])
+    context.load_verify_locations(names["ca.crt"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
