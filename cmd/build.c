@@ -121,8 +121,8 @@ static void print_image(struct show *show, const struct mk_nodeimage_report *rep
 
 	if (report->unchanged) {
 		mk_progress_say(&show->progress,
-			"%s (%s) is up to date, from %s: %s. --force builds it again.", report->image,
-			size, mk_from_name(report->from), report->reason);
+			"%s (%s) is up to date, from %s: %s. --force builds it again.",
+			report->image, size, mk_from_name(report->from), report->reason);
 		return;
 	}
 	print_origin(show, report);
@@ -170,9 +170,9 @@ const struct mk_command mk_command_build_node_image = {
 	.path = "build node-image",
 	.max_arguments = 0,
 	.summary = "make the image that nodes run",
-	.about = "Debian with systemd, Kubernetes v" MK_KUBERNETES_VERSION ", OpenFaaS and the images\n"
-		 "of their pods. Releases are downloaded and verified, or the same is built\n"
-		 "with the Go toolchain from Go modules; both are kept below\n"
+	.about = "Debian with systemd, Kubernetes v" MK_KUBERNETES_VERSION ", OpenFaaS and their\n"
+		 "pods' images. Releases are downloaded and verified, or the same is built with\n"
+		 "the Go toolchain from Go modules; both are kept below\n"
 		 "$XDG_CACHE_HOME/mkcluster. Nothing is done when nothing has changed.\n",
 	.examples = "  mkcluster build node-image\n"
 		    "  mkcluster build node-image --from release --mirror http://mirror.example/\n",

@@ -172,8 +172,9 @@ static json_t *image_config(const struct mk_work *work, const char *inputs)
 		/* A container's labels pass on to the image, unless they are given. */
 		MK_LABEL_BUILD, "", "io.mkcluster.run", "");
 
-	return mk_json_pack("{s:[s],s:[],s:s,s:[s,s],s:o}", "Entrypoint", "/usr/local/bin/entrypoint",
-		"Cmd", "StopSignal", "SIGRTMIN+3", "Env", "container=docker",
+	return mk_json_pack("{s:[s],s:[],s:s,s:[s,s],s:o}", "Entrypoint",
+		"/usr/local/bin/entrypoint", "Cmd", "StopSignal", "SIGRTMIN+3", "Env",
+		"container=docker",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "Labels",
 		labels);
 }
@@ -183,8 +184,14 @@ static int commit(struct mk_work *work, const char *inputs, struct mk_error *err
 	const char *image = work->options->image ? work->options->image : MK_NODEIMAGE_DEFAULT;
 	mk_autojson *config = image_config(work, inputs);
 	mk_autofree char *id = NULL;
+	int r;
 
-	return mk_container_commit(work->docker, work->container, image, config, &id, err);
+	/* The engine ends what it has begun, whether we listen or not; an image made
+	 * behind our back would be worse than a few seconds. */
+	mk_interrupt_shield(true);
+	r = mk_container_commit(work->docker, work->container, image, config, &id, err);
+	mk_interrupt_shield(false);
+	return r;
 }
 
 int mk_assemble(struct mk_work *work, const char *inputs, struct mk_error *err)

@@ -5,12 +5,12 @@
 #define FILES(...) ((const struct mk_release_file[]){ __VA_ARGS__, { .url = NULL } })
 #define BIN "/usr/local/bin/"
 #define CNI "/opt/cni/bin/"
-#define GITHUB "https://github.com/"
+#define RELEASE(repository) "https://github.com/" repository "/releases/download/"
+#define K8S "https://dl.k8s.io/v${VERSION}/bin/linux/${ARCH}/"
 
 #define KUBERNETES_FILE(program) \
 	{ \
-		.url = "https://dl.k8s.io/v${VERSION}/bin/linux/${ARCH}/" program, \
-		.checksum_url = "https://dl.k8s.io/v${VERSION}/bin/linux/${ARCH}/" program ".sha256", \
+		.url = K8S program, .checksum_url = K8S program ".sha256", \
 		.members = { { .path = BIN program } }, \
 	}
 
@@ -23,11 +23,12 @@
 
 #define CONTAINERD "github.com/containerd/containerd/v2/"
 #define PLUGINS "github.com/containernetworking/plugins/"
+#define DISTRIBUTION "github.com/distribution/distribution/v3/"
 #define PROMETHEUS_COMMON "github.com/prometheus/common/version"
 #define STRIP "-s -w "
 
 const char *const mk_os_packages[] = { "systemd", "systemd-sysv", "kmod", "iproute2", "iptables",
-	"nftables", "conntrack", "ipset", "socat", "procps", "ethtool", "ca-certificates",
+	"nftables", "conntrack", "curl", "ipset", "socat", "procps", "ethtool", "ca-certificates",
 	"catatonit", "haproxy", "util-linux", "mount", NULL };
 
 /* The order is the order of building: the longest first. */
@@ -55,9 +56,9 @@ const struct mk_component mk_components[] = {
 		.version = "3.6.8",
 		.license = "Apache-2.0",
 		.files = FILES({
-			.url = GITHUB "etcd-io/etcd/releases/download/v${VERSION}/"
-				"etcd-v${VERSION}-linux-${ARCH}.tar.gz",
-			.checksum_url = GITHUB "etcd-io/etcd/releases/download/v${VERSION}/SHA256SUMS",
+			.url = RELEASE("etcd-io/etcd")
+				"v${VERSION}/etcd-v${VERSION}-linux-${ARCH}.tar.gz",
+			.checksum_url = RELEASE("etcd-io/etcd") "v${VERSION}/SHA256SUMS",
 			.members = {
 				{ "etcd-v${VERSION}-linux-${ARCH}/etcd", BIN "etcd" },
 				{ "etcd-v${VERSION}-linux-${ARCH}/etcdctl", BIN "etcdctl" },
@@ -81,10 +82,10 @@ const struct mk_component mk_components[] = {
 		.version = "2.4.2",
 		.license = "Apache-2.0",
 		.files = FILES({
-			.url = GITHUB "containerd/containerd/releases/download/v${VERSION}/"
-				"containerd-${VERSION}-linux-${ARCH}.tar.gz",
-			.checksum_url = GITHUB "containerd/containerd/releases/download/v${VERSION}/"
-				"containerd-${VERSION}-linux-${ARCH}.tar.gz.sha256sum",
+			.url = RELEASE("containerd/containerd")
+				"v${VERSION}/containerd-${VERSION}-linux-${ARCH}.tar.gz",
+			.checksum_url = RELEASE("containerd/containerd")
+				"v${VERSION}/containerd-${VERSION}-linux-${ARCH}.tar.gz.sha256sum",
 			.members = {
 				{ "bin/containerd", BIN "containerd" },
 				{ "bin/containerd-shim-runc-v2", BIN "containerd-shim-runc-v2" },
@@ -109,15 +110,14 @@ const struct mk_component mk_components[] = {
 		.version = "1.5.2",
 		.license = "Apache-2.0",
 		.files = FILES({
-			.url = GITHUB "opencontainers/runc/releases/download/v${VERSION}/runc.${ARCH}",
-			.checksum_url = GITHUB
-				"opencontainers/runc/releases/download/v${VERSION}/runc.sha256sum",
+			.url = RELEASE("opencontainers/runc") "v${VERSION}/runc.${ARCH}",
+			.checksum_url = RELEASE("opencontainers/runc") "v${VERSION}/runc.sha256sum",
 			.members = { { .path = BIN "runc" } },
 		}),
 		.build = &(const struct mk_gobuild){
 			.folder = "modules/runc",
 			.packages = LIST("github.com/opencontainers/runc"),
-			/* Without seccomp every pod fails: the runtime's default profile asks for it. */
+			/* Without seccomp every pod fails: the default profile asks for it. */
 			.tags = "netgo,osusergo,seccomp",
 			.ldflags = STRIP "-extldflags -static -X main.version=${VERSION}",
 			.cgo = true,
@@ -129,10 +129,10 @@ const struct mk_component mk_components[] = {
 		.version = "1.9.1",
 		.license = "Apache-2.0",
 		.files = FILES({
-			.url = GITHUB "containernetworking/plugins/releases/download/v${VERSION}/"
-				"cni-plugins-linux-${ARCH}-v${VERSION}.tgz",
-			.checksum_url = GITHUB "containernetworking/plugins/releases/download/v${VERSION}/"
-				"cni-plugins-linux-${ARCH}-v${VERSION}.tgz.sha256",
+			.url = RELEASE("containernetworking/plugins")
+				"v${VERSION}/cni-plugins-linux-${ARCH}-v${VERSION}.tgz",
+			.checksum_url = RELEASE("containernetworking/plugins")
+				"v${VERSION}/cni-plugins-linux-${ARCH}-v${VERSION}.tgz.sha256",
 			.members = {
 				{ "bridge", CNI "bridge" },
 				{ "loopback", CNI "loopback" },
@@ -143,9 +143,9 @@ const struct mk_component mk_components[] = {
 		}),
 		.build = &(const struct mk_gobuild){
 			.folder = "modules/cni-plugins",
-			.packages = LIST(PLUGINS "plugins/main/bridge", PLUGINS "plugins/main/loopback",
-				PLUGINS "plugins/main/ptp", PLUGINS "plugins/ipam/host-local",
-				PLUGINS "plugins/meta/portmap"),
+			.packages = LIST(PLUGINS "plugins/main/bridge",
+				PLUGINS "plugins/main/loopback", PLUGINS "plugins/main/ptp",
+				PLUGINS "plugins/ipam/host-local", PLUGINS "plugins/meta/portmap"),
 			.ldflags = STRIP "-X " PLUGINS
 				"pkg/utils/buildversion.BuildVersion=v${VERSION}",
 			.outputs = {
@@ -162,17 +162,16 @@ const struct mk_component mk_components[] = {
 		.version = "3.1.2",
 		.license = "Apache-2.0",
 		.files = FILES({
-			.url = GITHUB "distribution/distribution/releases/download/v${VERSION}/"
-				"registry_${VERSION}_linux_${ARCH}.tar.gz",
-			.checksum_url = GITHUB "distribution/distribution/releases/download/v${VERSION}/"
-				"registry_${VERSION}_linux_${ARCH}.tar.gz.sha256",
+			.url = RELEASE("distribution/distribution")
+				"v${VERSION}/registry_${VERSION}_linux_${ARCH}.tar.gz",
+			.checksum_url = RELEASE("distribution/distribution")
+				"v${VERSION}/registry_${VERSION}_linux_${ARCH}.tar.gz.sha256",
 			.members = { { "registry", BIN "registry" } },
 		}),
 		.build = &(const struct mk_gobuild){
 			.folder = "modules/registry",
 			.packages = LIST("."),
-			.ldflags = STRIP
-				"-X github.com/distribution/distribution/v3/version.version=v${VERSION}",
+			.ldflags = STRIP "-X " DISTRIBUTION "version.version=v${VERSION}",
 			.outputs = { { .name = "registry", .path = BIN "registry" } },
 		},
 	},
@@ -333,10 +332,9 @@ const struct mk_component mk_components[] = {
 		.license = "MIT",
 		.host_only = true,
 		.files = FILES({
-			.url = GITHUB
-				"openfaas/faas-cli/releases/download/${VERSION}/faas-cli${ARCH_SUFFIX}",
-			.checksum_url = GITHUB "openfaas/faas-cli/releases/download/${VERSION}/"
-					       "faas-cli${ARCH_SUFFIX}.sha256",
+			.url = RELEASE("openfaas/faas-cli") "${VERSION}/faas-cli${ARCH_SUFFIX}",
+			.checksum_url = RELEASE("openfaas/faas-cli")
+				"${VERSION}/faas-cli${ARCH_SUFFIX}.sha256",
 			.members = { { .path = BIN "faas-cli" } },
 		}),
 		.build = &(const struct mk_gobuild){

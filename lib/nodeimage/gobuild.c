@@ -284,7 +284,8 @@ static int check_outputs(const struct build *b, const char *out_dir, struct mk_e
 		mk_autofree char *path = mk_xasprintf("%s/%s", out_dir, o->name);
 
 		if (!mk_fs_exists(path))
-			return mk_fail(err, MK_EFAIL, "`go build` ended without making '%s'", o->name);
+			return mk_fail(
+				err, MK_EFAIL, "`go build` ended without making '%s'", o->name);
 	}
 	return 0;
 }

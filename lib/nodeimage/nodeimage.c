@@ -91,6 +91,13 @@ void mk_work_done(struct mk_work *work)
 	free(work->part_name);
 }
 
+int mk_work_fail(struct mk_error *err)
+{
+	if (err->code == MK_ENOTFOUND || err->code == MK_EEXISTS)
+		return mk_error_recode(err, MK_EFAIL);
+	return -(int)err->code;
+}
+
 /* Of the engine's machine, which need not be ours: "x86_64" in its words. */
 static int engine_arch(struct mk_docker *docker, char **ret, struct mk_error *err)
 {
@@ -183,6 +190,35 @@ static int check_unchanged(struct mk_docker *docker, const struct mk_nodeimage_o
 	return r;
 }
 
+/* The id of the image that now has the name, or NULL. Caller frees. */
+static char *current_id(const struct mk_work *work)
+{
+	mk_autojson *inspection = NULL;
+	mk_autoerror ignored = { .code = MK_OK };
+	const char *id = NULL;
+
+	if (mk_image_inspect(work->docker, image_name(work->options), &inspection, &ignored) == 0)
+		id = mk_json_str(inspection, "Id", NULL);
+	return id ? mk_xstrdup(id) : NULL;
+}
+
+/* The image that had the name before: hundreds of megabytes that nobody would
+ * find, unless it has another name, is in use, or was never ours. */
+static void remove_previous(const struct mk_work *work, const char *id)
+{
+	mk_autojson *inspection = NULL;
+	mk_autoerror ignored = { .code = MK_OK };
+	const json_t *labels;
+
+	if (!id || mk_image_inspect(work->docker, id, &inspection, &ignored) < 0)
+		return;
+	labels = mk_json_at(inspection, "Config.Labels");
+	if (json_array_size(mk_json_at(inspection, "RepoTags")) > 0 ||
+		!json_object_get(labels, MK_LABEL_IMAGE))
+		return;
+	(void)!mk_image_remove(work->docker, id, &ignored);
+}
+
 static int read_size(struct mk_work *work, struct mk_error *err)
 {
 	mk_autojson *inspection = NULL;
@@ -196,6 +232,7 @@ static int read_size(struct mk_work *work, struct mk_error *err)
 static int build(struct mk_work *work, struct mk_error *err)
 {
 	mk_autofree char *inputs = NULL;
+	mk_autofree char *previous = current_id(work);
 	int r = mk_inputs_digest(work->options, work->from, work->arch, &inputs, err);
 
 	if (r == 0)
@@ -208,7 +245,10 @@ static int build(struct mk_work *work, struct mk_error *err)
 		r = mk_add_from_release(work, err);
 	if (r == 0)
 		r = mk_assemble(work, inputs, err);
-	return r < 0 ? r : read_size(work, err);
+	if (r < 0)
+		return r;
+	remove_previous(work, previous);
+	return read_size(work, err);
 }
 
 static size_t count_parts(enum mk_from from)
@@ -241,8 +281,10 @@ int mk_nodeimage_build(struct mk_docker *docker, const struct mk_nodeimage_optio
 		if (r == 0)
 			r = build(&work, err);
 	}
-	if (r < 0)
-		return mk_error_wrap(err, "build node image '%s'", report.image);
+	if (r < 0) {
+		(void)mk_error_wrap(err, "build node image '%s'", report.image);
+		return mk_work_fail(err);
+	}
 	report.ms = mk_now_ms() - began;
 	*ret = report;
 	report = (struct mk_nodeimage_report){ .image = NULL };

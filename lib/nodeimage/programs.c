@@ -86,19 +86,33 @@ static int from_release(struct mk_work *work, const struct mk_component *compone
 	return r;
 }
 
+/* Everything that a user may have meant. */
+static void list_names(struct mk_strlist *ret)
+{
+	for (size_t i = 0; i < mk_component_count; i++) {
+		const struct mk_gobuild *build = mk_components[i].build;
+
+		mk_strlist_add(ret, mk_components[i].name);
+		for (const struct mk_built *o = build ? build->outputs : NULL; o && o->name; o++) {
+			mk_strlist_add(ret, base_name(o->path));
+			for (size_t j = 0; o->links && o->links[j]; j++)
+				mk_strlist_add(ret, o->links[j]);
+		}
+	}
+}
+
 static int find(const char *name, const struct mk_component **ret, struct mk_error *err)
 {
 	const struct mk_component *component = mk_component_find(name);
-	mk_autofree const char **names = mk_xcalloc(mk_component_count, sizeof(*names));
+	mk_autostrlist names = { .count = 0 };
 	const char *near;
 
 	if (component && component->build) {
 		*ret = component;
 		return 0;
 	}
-	for (size_t i = 0; i < mk_component_count; i++)
-		names[i] = mk_components[i].name;
-	near = mk_did_you_mean(name, names, mk_component_count);
+	list_names(&names);
+	near = mk_did_you_mean(name, (const char *const *)names.items, names.count);
 	(void)mk_fail(err, MK_EUSAGE, "there is no program or component '%s'", name);
 	if (near)
 		mk_error_hint(err, "did you mean '%s'?", near);
@@ -168,7 +182,7 @@ int mk_nodeimage_build_programs(const struct mk_strlist *names, const char *out_
 	if (r == 0)
 		r = build_all(&work, names, out_dir, err);
 	if (r < 0)
-		return r;
+		return mk_work_fail(err);
 	report.ms = mk_now_ms() - began;
 	*ret = report;
 	report = (struct mk_nodeimage_report){ .image = NULL };

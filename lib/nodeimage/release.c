@@ -101,7 +101,8 @@ static int obtain(struct mk_work *work, const char *reference, const char *archi
 	r = mk_image_inspect(work->docker, reference, &inspection, err);
 	if (r == -MK_ENOTFOUND) {
 		mk_error_done(err);
-		return mk_fail(err, MK_EINVALID, "'%s' holds no image named '%s'", archive, reference);
+		return mk_fail(
+			err, MK_EINVALID, "'%s' holds no image named '%s'", archive, reference);
 	}
 	return r;
 }
@@ -138,7 +139,7 @@ static int add_image(struct mk_work *work, const struct mk_component *component,
 	int r = mk_component_render(
 		component, component->image->reference, work->arch, &reference, err);
 
-	mk_part_begin(work, "image", reference);
+	mk_part_begin(work, component->name, component->version);
 	if (r == 0)
 		r = take_image(work, reference, from, archive, err);
 	if (r < 0)
@@ -221,7 +222,7 @@ int mk_add_from_release(struct mk_work *work, struct mk_error *err)
 	}
 	if (r == 0)
 		mk_strlist_add(&work->report->notes,
-			"OpenFaaS' images are under the OpenFaaS CE EULA: development and trial only");
+			"OpenFaaS' images are under its CE EULA: development and trial only");
 	return r;
 }
 

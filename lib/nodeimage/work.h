@@ -35,6 +35,10 @@ int mk_work_init(struct mk_work *work, struct mk_error *err) MK_CHECKED;
 /** Remove the container and the scratch folder, in spite of an interrupt. */
 void mk_work_done(struct mk_work *work);
 
+/** The code for a failed build: what was not found here, a file of a release, is
+ * not what the user named. Returns -code. */
+int mk_work_fail(struct mk_error *err);
+
 /** Begin a part, "kubernetes 1.36.3"; `version` may be NULL. */
 void mk_part_begin(struct mk_work *work, const char *name, const char *version);
 

@@ -134,8 +134,6 @@ class Running:
 
 class CliTest(unittest.TestCase):
     maxDiff = None
-    expects_problems = False
-
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mkcli-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -154,8 +152,7 @@ class CliTest(unittest.TestCase):
 
     def _stop_engine(self):
         self.engine.stop()
-        if not self.expects_problems:
-            self.assertEqual(self.engine.all_problems(), [])
+        self.assertEqual(self.engine.all_problems(), [])
 
     def _environment(self):
         env = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH") if key in os.environ}

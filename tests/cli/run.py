@@ -20,6 +20,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
+sys.dont_write_bytecode = True
 
 SOFT_TIMEOUT = 40  # seconds: the test is stopped with a traceback
 HARD_TIMEOUT = 55  # its process is killed

@@ -4,17 +4,19 @@
 import base64
 import json
 import re
+import socket
 import ssl
 import stat
 
-from cli.harness import CONTEXT, NAME, NODE, REPO, CliTest
+from cli.harness import CONTEXT, NAME, NODE, REPO, CliTest, free_ports
 from fakes.engine import NODE_IMAGE
 
 UNITS = REPO / "manifests" / "node" / "units"
 
 
 def contexts(text):
-    return re.findall(r"^  name: (\S+)$", text, re.M)
+    """The names of all entries: of clusters, contexts and users."""
+    return re.findall(r"\bname: ([\w-]+)", text)
 
 
 class HappyPath(CliTest):
@@ -47,9 +49,11 @@ class HappyPath(CliTest):
 
     def test_objects_in_order(self):
         kinds = [path.split("/")[-2] for path in self.api.objects]
-        ranks = [{"namespaces": 0, "services": 2, "deployments": 3}.get(k, 1) for k in kinds]
+        # The node's role comes when there is a node.
+        ranks = [{"namespaces": 0, "services": 2, "deployments": 3, "nodes": 4}.get(k, 1)
+                 for k in kinds]
         self.assertEqual(ranks, sorted(ranks))
-        self.assertEqual(set(ranks), {0, 1, 2, 3})
+        self.assertEqual(set(ranks), {0, 1, 2, 3, 4})
         for path in ("/api/v1/namespaces/openfaas", "/api/v1/namespaces/openfaas-fn",
                      "/api/v1/namespaces/openfaas/secrets/basic-auth",
                      "/api/v1/namespaces/openfaas/services/gateway-external",
@@ -297,7 +301,6 @@ class Variants(CliTest):
 
     def test_engine_over_tcp(self):
         """The engine of another machine: its ports are there, not here."""
-        from cli.harness import free_ports  # pylint: disable=import-outside-toplevel
         port = free_ports(1)[0]
         self.engine.listen_tcp("127.0.0.1", port)
         result = self.create(env={"DOCKER_HOST": f"tcp://127.0.0.1:{port}"})
@@ -310,7 +313,6 @@ class Variants(CliTest):
         self.assertEqual(self.engine.labelled(), [])
 
     def test_privileged_refused(self):
-        from cli.harness import free_ports  # pylint: disable=import-outside-toplevel
         port = free_ports(1)[0]
         self.engine.listen_tcp("127.0.0.1", port)
         self.engine.refuse_privileged = True
@@ -329,7 +331,6 @@ class Variants(CliTest):
 
 class Ports(CliTest):
     def take(self, port):
-        import socket  # pylint: disable=import-outside-toplevel
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(("127.0.0.1", port))

@@ -25,7 +25,7 @@ KUBERNETES, ETCD, CONTAINERD, RUNC, CNI, REGISTRY = (
     "1.36.3", "3.6.8", "2.4.2", "1.5.2", "1.9.1", "3.1.2")
 FAAS_CLI = "0.13.15"
 
-# component: (upstream's reference, program in the cache, path in the image, command, user)
+# component: upstream's reference, program in the cache, its path in the image, command
 IMAGES = {
     "coredns": ("docker.io/coredns/coredns:1.14.1", "coredns", "/coredns", ["/coredns"]),
     "gateway": ("ghcr.io/openfaas/gateway:0.27.3", "gateway", "/gateway", ["/gateway"]),

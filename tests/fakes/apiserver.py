@@ -19,6 +19,7 @@ PKI = "etc/kubernetes/pki/"
 # plural -> (apiVersion, kind, namespaced)
 KINDS = {
     "namespaces": ("v1", "Namespace", False),
+    "nodes": ("v1", "Node", False),
     "serviceaccounts": ("v1", "ServiceAccount", True),
     "secrets": ("v1", "Secret", True),
     "configmaps": ("v1", "ConfigMap", True),

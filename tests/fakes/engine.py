@@ -247,9 +247,6 @@ class Engine(wire.Server):
                                   "rename) that container to be able to reuse that name.")
             if config.get("Image") not in self.images:
                 return self.error(404, f"No such image: {config.get('Image')}")
-            mode = config["HostConfig"]["NetworkMode"]
-            if mode not in [n["Name"] for n in self.networks.values()]:
-                return self.error(404, f"network {mode} not found")
             container = Container(name, config)
             self.containers[container.id] = container
         return wire.Response(201, {"Id": container.id, "Warnings": []})
@@ -294,6 +291,9 @@ class Engine(wire.Server):
             return missing
         if container.state == "running":
             return wire.Response(304)
+        mode = container.host_config["NetworkMode"]
+        if mode not in [n["Name"] for n in self.networks.values()]:
+            return self.error(404, f"network {mode} not found")
         if container.host_config.get("Privileged") and self.refuse_privileged:
             return self.error(500, "failed to create shim: OCI runtime create failed: "
                               "runc create failed: unable to start container process: unable "

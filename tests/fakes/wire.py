@@ -76,7 +76,7 @@ class Fault:
       lost       yes  closes without a byte: done, but the client cannot know
       hang       no   never answers, until the client leaves or `release` is set;
                       released, the request is carried out and answered
-      late       yes  never answers; carried out `delay` after the client has left
+      slow       yes  carried out `delay` later, whether the client still waits or not
       garbage    no   bytes that are no HTTP
       bad_json   no   200 with text that is no JSON
       truncated  yes  the answer's JSON, cut; its length is that of the rest
@@ -97,7 +97,6 @@ class Fault:
         self.seen = 0
         self.reached = threading.Event()
         self.release = threading.Event()
-        self.gone = threading.Event()
         self.sent = 0
 
     def takes(self, request):
@@ -263,8 +262,11 @@ class Server:
         if kind == "lost":
             self._handle(request)
             return False
-        if kind in ("hang", "late"):
+        if kind == "hang":
             return self._stall(sock, request, fault)
+        if kind == "slow":
+            self.stopping.wait(fault.delay)
+            return self._send(sock, request, self._handle(request))
         if kind == "garbage":
             sock.sendall(b"\x00\xff\xfe%n%s garbage, no HTTP\r\n\r\n" + bytes(range(256)))
             return False
@@ -286,7 +288,7 @@ class Server:
             return self._send(sock, request, response)
         whole = self._bytes(request, response)
         if kind == "cut":
-            sock.sendall(whole[:-max(1, len(response.body) // 2)])
+            sock.sendall(whole[:-max(1, len(response.body) * 4 // 5)])
             return False
         if kind == "dribble":
             step = max(3, len(whole) // 60)
@@ -297,14 +299,8 @@ class Server:
         raise ValueError(kind)
 
     def _stall(self, sock, request, fault):
-        while not (fault.release.is_set() and fault.kind == "hang"):
-            if self.stopping.is_set():
-                return False
-            if client_left(sock, 0.02):
-                fault.gone.set()
-                if fault.kind == "late":
-                    time.sleep(fault.delay)
-                    self._handle(request)
+        while not fault.release.is_set():
+            if self.stopping.is_set() or client_left(sock, 0.02):
                 return False
         return self._send(sock, request, self._handle(request))
 

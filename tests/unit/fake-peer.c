@@ -83,6 +83,8 @@ static bool is_for(const char *text, const char *request)
 {
 	size_t n = strlen(request);
 
+	if (request[n - 1] == '*')
+		return strncmp(text, request, n - 1) == 0;
 	return strncmp(text, request, n) == 0 &&
 		(text[n] == ' ' || (text[n] == '?' && !strchr(request, '?')));
 }

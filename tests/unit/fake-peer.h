@@ -26,7 +26,8 @@ struct peer_reply {
 #define PEER_REPLIES 4
 
 struct peer_route {
-	const char *request; /* "GET /_ping"; a query is compared only if it has one */
+	const char *request; /* "GET /_ping"; a query is compared only if it has one, and
+			      * nothing that stands after a "*" at its end */
 	struct peer_reply replies[PEER_REPLIES]; /* in turn; the last given one repeats */
 	size_t count;                            /* 0 is 1 */
 };

@@ -152,6 +152,8 @@ static void test_mkdir(void **state)
 	put("f", "");
 	assert_int_equal(mk_fs_mkdir_all("f/below", 0700, &err), -MK_ESYS);
 	assert_non_null(strstr(err.message, "make folder 'f/below': "));
+	/* A file in its place is no folder. */
+	assert_int_equal(mk_fs_mkdir_all("f", 0700, &err), -MK_ESYS);
 }
 
 /* Links in a tree are removed, what they lead to is not. */

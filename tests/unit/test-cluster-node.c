@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The node: its container in both profiles, the files that make it one, and the
+ * objects applied to it. All embedded files pass through here with the variables
+ * that real runs set.
+ */
+#include "lib/archive/tar_reader.h"
+#include "lib/cluster/bringup.h"
+#include "lib/kube/apply.h"
+#include "manifests/embed.h"
+#include "manifests/render.h"
+#include "tests/unit/test-docker-world.h"
+
+/* All that a run knows when the node is made, without having asked an engine. */
+static struct mk_bringup bringup(const struct mk_cluster_spec *spec)
+{
+	struct mk_bringup b = {
+		.spec = spec,
+		.docker = w.docker,
+		.subnet = { .address = 0x0ad50700, .bits = 24 },
+		.run_id = mk_xstrdup("run1"),
+		.images = mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "pause", "img/pause:1",
+			"coredns", "img/coredns:1", "gateway", "img/gateway:1", "provider",
+			"img/provider:1", "queue-worker", "img/worker:1", "nats", "img/nats:1",
+			"prometheus", "img/prometheus:1", "alertmanager", "img/alertmanager:1"),
+		.profile = MK_PROFILE_PRIVILEGED,
+		.api_port = 6001,
+		.gateway_port = 31112,
+		.registry_port = 5001,
+	};
+	char *note = NULL;
+
+	assert_int_equal(mk_step_make_secrets(&b, &note, &w.err), 0);
+	free(note);
+	return b;
+}
+
+static void bringup_done(struct mk_bringup *b)
+{
+	mk_kube_free(b->kube);
+	mk_pki_bundle_free(b->pki);
+	free(b->run_id);
+	free(b->node_name);
+	free(b->node_ip);
+	json_decref(b->images);
+	mk_secret_free(b->password);
+}
+
+#define autobringup MK_CLEANUP(bringup_done) struct mk_bringup
+
+#define PRIVILEGED ",\"Privileged\":true"
+#define RESTRICTED ",\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"SYS_RESOURCE\"],\"SecurityOpt\":" \
+	"[\"seccomp=unconfined\",\"apparmor=unconfined\"],\"MaskedPaths\":[]," \
+	"\"ReadonlyPaths\":[],\"DeviceCgroupRules\":[\"a *:* rwm\"]"
+#define GATEWAY_PORT ",\"31112/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"31112\"}]"
+
+static char *expected_container(const char *profile, bool openfaas)
+{
+	return mk_xasprintf("{\"Image\":\"mkcluster/node:v1.36.3\","
+		"\"Hostname\":\"mkcluster-control-plane\",\"Labels\":{"
+		"\"io.mkcluster.cluster\":\"mkcluster\",\"io.mkcluster.role\":\"control-plane\","
+		"\"io.mkcluster.run\":\"run1\",\"io.mkcluster.ip\":\"10.213.7.2\","
+		"\"io.mkcluster.api\":\"127.0.0.1:6001\","
+		"\"io.mkcluster.registry\":\"127.0.0.1:5001\"%s},"
+		"\"Env\":[\"container=docker\"],\"StopSignal\":\"SIGRTMIN+3\","
+		"\"Volumes\":{\"/var\":{}},\"ExposedPorts\":{\"6443/tcp\":{},\"5000/tcp\":{}%s},"
+		"\"HostConfig\":{\"NetworkMode\":\"mkcluster-control-plane\","
+		"\"CgroupnsMode\":\"private\",\"Tmpfs\":{\"/tmp\":\"exec,mode=1777\","
+		"\"/run\":\"exec,mode=755\"},\"PortBindings\":{"
+		"\"6443/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"6001\"}],"
+		"\"5000/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"5001\"}]%s},"
+		"\"RestartPolicy\":{\"Name\":\"unless-stopped\"},\"Init\":false%s},"
+		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"mkcluster-control-plane\":"
+		"{\"IPAMConfig\":{\"IPv4Address\":\"10.213.7.2\"}}}}}",
+		openfaas ? ",\"io.mkcluster.gateway\":\"127.0.0.1:31112\"" : "",
+		openfaas ? ",\"31112/tcp\":{}" : "", openfaas ? GATEWAY_PORT : "", profile);
+}
+
+static void assert_container(const struct mk_bringup *b, enum mk_profile profile,
+	const char *words, bool openfaas)
+{
+	mk_autofree char *text = expected_container(words, openfaas);
+	mk_autojson *expected = json_loads(text, 0, NULL);
+	mk_autojson *container = mk_node_container(b, profile);
+	mk_autofree char *printed = mk_json_print(container);
+
+	assert_non_null(expected);
+	if (!json_equal(expected, container))
+		fail_msg("the container is\n%s, not\n%s", printed, text);
+}
+
+static void test_container(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	assert_container(&b, MK_PROFILE_PRIVILEGED, PRIVILEGED, true);
+	assert_container(&b, MK_PROFILE_RESTRICTED, RESTRICTED, true);
+	spec.openfaas = false;
+	assert_container(&b, MK_PROFILE_PRIVILEGED, PRIVILEGED, false);
+}
+
+struct bytes {
+	const char *data;
+	size_t left;
+};
+
+static ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error *err)
+{
+	struct bytes *bytes = payload;
+	size_t n = bytes->left < cap ? bytes->left : cap;
+
+	(void)err;
+	memcpy(data, bytes->data, n);
+	bytes->data += n;
+	bytes->left -= n;
+	return (ssize_t)n;
+}
+
+/* One member as {type, mode, link, text}. */
+static json_t *read_entry(struct mk_tar_reader *reader, const struct mk_tar_entry *entry)
+{
+	mk_autobuf text = mk_buf_init(MK_MIB);
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = mk_tar_reader_data(reader, chunk, sizeof(chunk), &w.err)) > 0)
+		mk_buf_add(&text, chunk, (size_t)n);
+	assert_int_equal(n, 0);
+	return mk_json_pack("{s:i,s:i,s:s*,s:s}", "type", (int)entry->type, "mode", (int)entry->mode,
+		"link", entry->link, "text", text.data);
+}
+
+/* The node's archive as an object, a key a member. The caller owns it. */
+static json_t *archive_of(struct mk_bringup *b)
+{
+	mk_autowipebuf tar = mk_buf_init(MK_MAX_NODE_ARCHIVE);
+	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
+	struct mk_tar_reader_options options = { .what = "node" };
+	struct mk_tar_entry entry;
+	struct bytes bytes;
+	json_t *members = json_object();
+
+	if (mk_node_archive(b, &tar, &w.err) < 0)
+		fail_msg("%s", w.err.message);
+	bytes = (struct bytes){ .data = tar.data, .left = tar.len };
+	assert_int_equal(mk_tar_reader_open(read_bytes, &bytes, &options, &reader, &w.err), 0);
+	while (mk_tar_reader_next(reader, &entry, &w.err) == 1) {
+		assert_null(json_object_get(members, entry.name));
+		(void)json_object_set_new(members, entry.name, read_entry(reader, &entry));
+	}
+	assert_int_equal(w.err.code, MK_OK);
+	return members;
+}
+
+static const json_t *member(const json_t *members, const char *name)
+{
+	const json_t *found = json_object_get(members, name);
+
+	if (!found)
+		fail_msg("the archive has no %s", name);
+	return found;
+}
+
+static const char *text_of(const json_t *members, const char *name)
+{
+	return mk_json_str(member(members, name), "text", "");
+}
+
+static void assert_unit(const json_t *members, const struct mk_embedded *file)
+{
+	const char *name = mk_after_prefix(file->path, "node/units/");
+	mk_autofree char *path = mk_xasprintf("etc/systemd/system/%s", name);
+	mk_autofree char *target = mk_xasprintf("/%s", path);
+	mk_autofree char *wanted =
+		mk_xasprintf("etc/systemd/system/multi-user.target.wants/%s", name);
+
+	assert_words(text_of(members, path), "[Service]");
+	assert_int_equal(mk_json_int(member(members, path), "mode", 0), 0644);
+	if (strstr(file->data, "[Install]"))
+		assert_string_equal(mk_json_str(member(members, wanted), "link", ""), target);
+	else
+		assert_null(json_object_get(members, wanted));
+}
+
+static int count_file(void *arg, const struct mk_pki_file *file, struct mk_error *err)
+{
+	(void)file;
+	(void)err;
+	(*(size_t *)arg)++;
+	return 0;
+}
+
+/* Every file of manifests/node is in, filled in, and beside them only the secrets. */
+static void test_archive_is_whole(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	mk_autojson *members = NULL;
+	size_t embedded = 0, secrets = 0, files = 0;
+	const char *name;
+	json_t *value;
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	members = archive_of(&b);
+	for (size_t i = 0; i < mk_embedded_count; i++) {
+		embedded += mk_after_prefix(mk_embedded_files[i].path, "node/") ? 1 : 0;
+		if (mk_after_prefix(mk_embedded_files[i].path, "node/units/"))
+			assert_unit(members, &mk_embedded_files[i]);
+	}
+	assert_int_equal(mk_pki_bundle_each_file(b.pki, 0, count_file, &secrets, &w.err), 0);
+	json_object_foreach (members, name, value) {
+		const char *left = strstr(mk_json_str(value, "text", ""), "${");
+
+		files += mk_json_int(value, "type", -1) == MK_TAR_FILE ? 1 : 0;
+		if (left && strspn(left + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") > 0)
+			fail_msg("%s: %.40s is left", name, left);
+	}
+	assert_int_equal(files, embedded + secrets);
+	assert_true(secrets > 20);
+}
+
+static void test_archive_modes(void **state)
+{
+	static const struct {
+		const char *name;
+		int mode;
+	} cases[] = {
+		{ "etc/kubernetes/pki", 0755 },
+		{ "var/lib/etcd", 0700 },
+		{ "etc/kubernetes/pki/ca.crt", 0644 },
+		{ "etc/kubernetes/pki/ca.key", 0600 },
+		{ "etc/kubernetes/admin.conf", 0600 },
+		{ "etc/kubernetes/encryption-config.yaml", 0600 },
+		{ "usr/local/lib/mkcluster/pod-network", 0755 },
+		{ "etc/containerd/config.toml", 0644 },
+	};
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	mk_autojson *members = NULL;
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	members = archive_of(&b);
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++)
+		assert_int_equal(
+			mk_json_int(member(members, cases[i].name), "mode", -1), cases[i].mode);
+	/* Nothing that the image has is set anew: no parents, no root. */
+	assert_null(json_object_get(members, "."));
+	assert_null(json_object_get(members, "etc"));
+	assert_null(json_object_get(members, "usr/local/lib/mkcluster"));
+}
+
+#define ETCD_UNIT "etc/systemd/system/etcd.service"
+#define KUBELET "etc/kubernetes/kubelet.yaml"
+
+static void test_archive_variants(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	mk_autojson *plain = NULL;
+	mk_autojson *other = NULL;
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	plain = archive_of(&b);
+	assert_words(text_of(plain, KUBELET), "cgroupDriver: systemd");
+	assert_words(text_of(plain, KUBELET), "10.96.0.10");
+	assert_words(text_of(plain, ETCD_UNIT),
+		"mkcluster-control-plane=https://10.213.7.2:2380");
+	assert_null(strstr(text_of(plain, ETCD_UNIT), "unsafe"));
+	assert_words(text_of(plain, "etc/containerd/config.toml"), "img/pause:1");
+	spec.unsafe_etcd = true;
+	b.cgroup_v1 = true;
+	b.profile = MK_PROFILE_RESTRICTED;
+	other = archive_of(&b);
+	assert_words(text_of(other, KUBELET), "cgroupDriver: cgroupfs");
+	assert_words(text_of(other, ETCD_UNIT), "--unsafe-no-fsync");
+	assert_string_not_equal(text_of(plain, "etc/containerd/config.toml"),
+		text_of(other, "etc/containerd/config.toml"));
+}
+
+static const struct peer_route accept_all = { "PATCH *", { { .body = "{}" } }, 1 };
+
+static size_t apply(const struct mk_cluster_spec *spec, struct mk_bringup *b,
+	struct fake_peer *server)
+{
+	mk_autoidentity identity = { .server = mk_xstrdup(fake_peer_address(server)) };
+	mk_autofree char *note = NULL;
+	mk_autofree char *expected = NULL;
+	size_t before = fake_peer_hits(server, "PATCH ");
+	size_t count;
+
+	b->spec = spec;
+	mk_kube_free(MK_TAKE(b->kube));
+	assert_int_equal(mk_kube_new(&identity, &b->kube, &w.err), 0);
+	if (mk_step_apply(b, &note, &w.err) < 0)
+		fail_msg("%s", w.err.message);
+	count = fake_peer_hits(server, "PATCH ") - before;
+	expected = mk_xasprintf("%zu objects", count);
+	assert_string_equal(note, expected);
+	return count;
+}
+
+/* The objects of all embedded files, as they stand. */
+static size_t object_count(const char *prefix)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < mk_embedded_count; i++) {
+		const char *text = mk_embedded_files[i].data;
+
+		if (!mk_after_prefix(mk_embedded_files[i].path, prefix))
+			continue;
+		for (count += mk_after_prefix(text, "kind: ") ? 1 : 0;
+			(text = strstr(text, "\nkind: ")); text++)
+			count++;
+	}
+	return count;
+}
+
+static void test_objects(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	struct fake_peer *server = fake_peer_start(NULL, &accept_all, 1);
+	size_t all = object_count("objects/");
+	size_t openfaas = object_count("objects/openfaas");
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	/* And what is made here: the password's Secret, and whatever else a node needs. */
+	assert_in_range(apply(&spec, &b, server), all + 1, all + 2);
+	assert_words(fake_peer_request(server, "PATCH /api/v1/namespaces/openfaas/secrets/basic-auth", 0),
+		"\"basic-auth-user\":\"YWRtaW4=\"");
+	assert_non_null(fake_peer_request(
+		server, "PATCH /apis/apps/v1/namespaces/openfaas/deployments/gateway", 0));
+	spec.openfaas = false;
+	assert_in_range(apply(&spec, &b, server), all - openfaas, all - openfaas + 1);
+	fake_peer_stop(server);
+}
+
+/* Without an image for a role nothing is sent, and the role is named. */
+static void test_missing_image(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	struct fake_peer *server = fake_peer_start(NULL, &accept_all, 1);
+	mk_autoidentity identity = { .server = mk_xstrdup(fake_peer_address(server)) };
+	mk_autofree char *note = NULL;
+
+	(void)state;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	(void)json_object_del(b.images, "queue-worker");
+	assert_int_equal(mk_kube_new(&identity, &b.kube, &w.err), 0);
+	assert_int_equal(mk_step_apply(&b, &note, &w.err), -MK_EFAIL);
+	assert_words(w.err.message, "nothing is known as ${QUEUE_WORKER_IMAGE}");
+	assert_int_equal(fake_peer_hits(server, ""), 0);
+	fake_peer_stop(server);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_container),
+		TEST(test_archive_is_whole),
+		TEST(test_archive_modes),
+		TEST(test_archive_variants),
+		TEST(test_objects),
+		TEST(test_missing_image),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a cluster is to be: ranges, names, config files and what they may not say. */
+#include "lib/base/fs.h"
+#include "lib/cluster/host.h"
+#include "lib/cluster/spec.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void assert_words(const char *text, const char *words)
+{
+	if (!text || !strstr(text, words))
+		fail_msg("'%s' is not in '%s'", words, text ? text : "(null)");
+}
+
+static void test_ranges(void **state)
+{
+	static const char *const good[] = { "10.244.0.0/16", "0.0.0.0/0", "1.2.3.4/32", "10.0.0.0/8",
+		"192.168.1.128/25" };
+	static const char *const bad[] = { "", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8",
+		"10.0.0/8", "10.0.0.0/8 ", "fd00::/64", "10.0.0.0/-1", "a/8", "1.2.3.5/31" };
+	struct mk_cidr range;
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(good); i++) {
+		mk_autofree char *text = NULL;
+
+		assert_int_equal(mk_cidr_parse(good[i], &range, &err), 0);
+		text = mk_cidr_print(&range);
+		assert_string_equal(text, good[i]);
+	}
+	for (size_t i = 0; i < MK_ARRAY_LEN(bad); i++)
+		assert_int_equal(mk_cidr_parse(bad[i], &range, &err), -MK_EUSAGE);
+	assert_int_equal(mk_cidr_parse("10.0.0.0/8", &range, &err), 0);
+	assert_int_equal(range.address, 0x0a000000);
+	assert_int_equal(range.bits, 8);
+}
+
+static void test_overlaps(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool overlap;
+	} cases[] = {
+		{ "10.0.0.0/8", "10.244.0.0/16", true },
+		{ "10.0.0.0/8", "11.0.0.0/8", false },
+		{ "0.0.0.0/0", "192.168.0.0/16", true },
+		{ "10.1.0.0/24", "10.1.1.0/24", false },
+		{ "10.1.0.0/23", "10.1.1.0/24", true },
+		{ "1.2.3.4/32", "1.2.3.4/32", true },
+		{ "1.2.3.4/32", "1.2.3.5/32", false },
+	};
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		struct mk_cidr a, b;
+
+		assert_int_equal(mk_cidr_parse(cases[i].a, &a, &err), 0);
+		assert_int_equal(mk_cidr_parse(cases[i].b, &b, &err), 0);
+		assert_int_equal(mk_cidr_overlap(&a, &b), cases[i].overlap);
+		assert_int_equal(mk_cidr_overlap(&b, &a), cases[i].overlap);
+	}
+}
+
+static void test_addresses(void **state)
+{
+	struct mk_cidr range = { .address = 0x0a600000, .bits = 16 };
+	mk_autofree char *first = mk_cidr_address(&range, 1);
+	mk_autofree char *far = mk_cidr_address(&range, 0x1234);
+
+	(void)state;
+	assert_string_equal(first, "10.96.0.1");
+	assert_string_equal(far, "10.96.18.52");
+}
+
+static void test_names(void **state)
+{
+	static const char *const good[] = { "a", "mkcluster", "a-1", "1a", "0",
+		"abcdefghijklmnopqrstuvwxyz012345" };
+	static const char *const bad[] = { "", "-a", "a-", "A", "a.b", "a_b", "a b", "ä", "a/b",
+		"abcdefghijklmnopqrstuvwxyz0123456" };
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(good); i++)
+		assert_int_equal(mk_cluster_name_check(good[i], &err), 0);
+	for (size_t i = 0; i < MK_ARRAY_LEN(bad); i++) {
+		assert_int_equal(mk_cluster_name_check(bad[i], &err), -MK_EUSAGE);
+		assert_words(err.message, "cannot name a cluster");
+	}
+}
+
+/* Load `text` as a config file. */
+static int load(const char *text, struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	char path[] = "/tmp/test-cluster-XXXXXX";
+	mk_autoclose int fd = mkstemp(path);
+	int r;
+
+	assert_true(fd >= 0);
+	assert_int_equal(mk_fs_write_atomic(path, text, strlen(text), 0600, err), 0);
+	r = mk_cluster_spec_load(spec, path, err);
+	assert_int_equal(remove(path), 0);
+	return r;
+}
+
+#define HEAD "apiVersion: mkcluster.dev/v1\nkind: Cluster\n"
+
+static void test_load(void **state)
+{
+	static const char text[] = HEAD
+		"name: dev\nimage: me/node:1\nimages: {gateway: me/gateway:2}\nprofile: restricted\n"
+		"networking:\n  podSubnet: 10.1.0.0/16\n  serviceSubnet: 10.2.0.0/16\n"
+		"  apiServerAddress: 0.0.0.0\n  apiServerPort: 7443\n  apiServerSANs: [a.example, b]\n"
+		"openfaas: {enabled: false, port: 8080}\nregistry: {port: 5005}\n"
+		"etcd: {unsafeNoFsync: true}\n";
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	if (load(text, &spec, &err) < 0)
+		fail_msg("%s", err.message);
+	assert_int_equal(mk_cluster_spec_check(&spec, &err), 0);
+	assert_string_equal(spec.name, "dev");
+	assert_string_equal(spec.image, "me/node:1");
+	assert_string_equal(mk_json_str(spec.images, "gateway", ""), "me/gateway:2");
+	assert_int_equal(spec.profile, MK_PROFILE_RESTRICTED);
+	assert_string_equal(spec.pod_subnet, "10.1.0.0/16");
+	assert_string_equal(spec.service_subnet, "10.2.0.0/16");
+	assert_string_equal(spec.api_address, "0.0.0.0");
+	assert_int_equal(spec.api_port, 7443);
+	assert_int_equal(spec.api_sans.count, 2);
+	assert_false(spec.openfaas);
+	assert_int_equal(spec.gateway_port, 8080);
+	assert_int_equal(spec.registry_port, 5005);
+	assert_true(spec.unsafe_etcd);
+}
+
+/* A file says only what differs. */
+static void test_defaults(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	assert_int_equal(load(HEAD "openfaas:\nname: ~\n", &spec, &err), 0);
+	assert_int_equal(mk_cluster_spec_check(&spec, &err), 0);
+	assert_string_equal(spec.name, MK_DEFAULT_NAME);
+	assert_string_equal(spec.image, MK_DEFAULT_IMAGE);
+	assert_string_equal(spec.api_address, "127.0.0.1");
+	assert_true(spec.openfaas);
+	assert_int_equal(spec.gateway_port, MK_GATEWAY_PORT);
+	assert_int_equal(spec.api_port, 0);
+	assert_int_equal(spec.profile, MK_PROFILE_AUTO);
+}
+
+static void test_load_refusals(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "apiVersion" },
+		{ "a: [", ":1:" },
+		{ "[]", "" },
+		{ "apiVersion: mkcluster.dev/v2\nkind: Cluster\n", ":1:" },
+		{ "apiVersion: mkcluster.dev/v1\nkind: Pod\n", ":2:" },
+		{ HEAD "nmae: x\n", ":3:1: nmae: " },
+		{ HEAD "name: Dev\n", ":3:" },
+		{ HEAD "networking: {podSubnet: 7}\n", "networking.podSubnet" },
+		{ HEAD "networking: {apiServerPort: 65536}\n", "networking.apiServerPort" },
+		{ HEAD "openfaas: {port: 0}\n", "openfaas.port" },
+		{ HEAD "openfaas: {enabled: yes}\n", "openfaas.enabled" },
+		{ HEAD "profile: root\n", "profile" },
+		{ HEAD "images: {gateway: 1}\n", "images.gateway" },
+		{ HEAD "etcd: []\n", "etcd" },
+		{ HEAD "---\n" HEAD, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		mk_autospec spec = mk_cluster_spec_init();
+		mk_autoerror err = { .code = MK_OK };
+
+		assert_int_equal(load(cases[i][0], &spec, &err), -MK_EUSAGE);
+		assert_words(err.message, cases[i][1]);
+	}
+}
+
+static void test_absent_file(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	assert_int_equal(mk_cluster_spec_load(&spec, "/nonexistent.yaml", &err), -MK_EUSAGE);
+	assert_words(err.message, "/nonexistent.yaml");
+	assert_string_equal(spec.name, MK_DEFAULT_NAME);
+}
+
+/* All mistakes of a file at once, in the order of its lines. */
+static void test_all_mistakes(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	assert_int_equal(load(HEAD "name: X\nprofile: no\nmore: 1\n", &spec, &err), -MK_EUSAGE);
+	assert_words(err.message, ":3:");
+	assert_words(err.detail, ":4:");
+	assert_words(err.detail, ":5:");
+}
+
+static void test_checks(void **state)
+{
+	static const char *const cases[][2] = { /* NULL: all is well */
+		{ "", NULL },
+		{ "image: ''\n", "'' is not an image name" },
+		{ "image: 'a b'\n", "'a b' is not an image name" },
+		{ "image: 'a?b'\n", "is not an image name" },
+		{ "images: {gatewy: x}\n", "no image has the role 'gatewy'" },
+		{ "networking: {apiServerAddress: '::1'}\n", "'::1' is not an IPv4 address" },
+		{ "networking: {apiServerAddress: localhost}\n", "is not an IPv4 address" },
+		{ "networking: {podSubnet: 10.0.0.0}\n", "pod subnet: '10.0.0.0' is not" },
+		{ "networking: {serviceSubnet: x/8}\n", "service subnet: 'x/8' is not" },
+		{ "networking: {podSubnet: 11.0.0.0/7}\n", "has bits set beyond" },
+		{ "networking: {podSubnet: 10.0.0.0/7}\n", "must be between a /8 and a /24" },
+		{ "networking: {podSubnet: 10.0.0.0/25}\n", "must be between a /8 and a /24" },
+		{ "networking: {podSubnet: 10.3.0.0/24}\n", NULL },
+		{ "networking: {serviceSubnet: 10.16.0.0/12}\n", NULL },
+		{ "networking: {serviceSubnet: 10.0.0.0/11}\n", "must be between a /12 and a /26" },
+		{ "networking: {serviceSubnet: 10.1.0.0/27}\n", "must be between a /12 and a /26" },
+		{ "networking: {serviceSubnet: 10.244.1.0/24}\n", "overlap" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		mk_autospec spec = mk_cluster_spec_init();
+		mk_autoerror err = { .code = MK_OK };
+		mk_autofree char *text = mk_xasprintf(HEAD "%s", cases[i][0]);
+		int r;
+
+		assert_int_equal(load(text, &spec, &err), 0);
+		r = mk_cluster_spec_check(&spec, &err);
+		assert_int_equal(r, cases[i][1] ? -MK_EUSAGE : 0);
+		if (cases[i][1])
+			assert_words(err.message, cases[i][1]);
+	}
+}
+
+static void test_role_hint(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	assert_int_equal(load(HEAD "images: {gatewy: x}\n", &spec, &err), 0);
+	assert_int_equal(mk_cluster_spec_check(&spec, &err), -MK_EUSAGE);
+	assert_string_equal(err.hint, "did you mean 'gateway'?");
+}
+
+#define ROUTES "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+
+static void test_routes(void **state)
+{
+	static const char text[] = ROUTES
+		"eth0\t00000000\t0100110A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+		"eth0\t0000110A\t00000000\t0001\t0\t0\t100\t0000FFFF\t0\t0\t0\n"
+		"wg0\t0101A8C0\t00000000\t0005\t0\t0\t0\tFFFFFFFF\t0\t0\t0\n"
+		"broken line\n\n"
+		"tun0\t0000640A\t00000000\t0001\t0\t0\t0\t00C0FFFF\t0\t0\t0\n";
+	static const char *const expected[] = { "10.17.0.0/16", "192.168.1.1/32", "10.100.0.0/18" };
+	struct mk_cidr routes[8];
+
+	(void)state;
+	assert_int_equal(mk_host_parse_routes(text, routes, 8), 3);
+	for (size_t i = 0; i < MK_ARRAY_LEN(expected); i++) {
+		mk_autofree char *range = mk_cidr_print(&routes[i]);
+
+		assert_string_equal(range, expected[i]);
+	}
+	assert_int_equal(mk_host_parse_routes(text, routes, 1), 1);
+	assert_int_equal(mk_host_parse_routes(ROUTES, routes, 8), 0);
+	assert_int_equal(mk_host_parse_routes("", routes, 8), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_load_refusals),
+		cmocka_unit_test(test_absent_file),
+		cmocka_unit_test(test_all_mistakes),
+		cmocka_unit_test(test_checks),
+		cmocka_unit_test(test_role_hint),
+		cmocka_unit_test(test_routes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
