@@ -295,9 +295,12 @@ class Variants(CliTest):
         watches = [line for line in self.engine.nodes[0].api.log() if "watch=1" in line]
         self.assertGreaterEqual(len(watches), 4)
 
-    def test_newer_engine(self):
-        self.engine.api_version = "1.51"
-        self.assert_code(self.create(), 0)
+    def test_other_versions_of_the_engine(self):
+        """The newest that both know; between them Docker 20.10 and 29."""
+        for version in ("1.40", "1.44", "1.51", "1.60"):
+            self.engine.api_version = version
+            self.assert_code(self.create(), 0)
+            self.assert_code(self.run_cli("delete", "--name", NAME), 0)
 
     def test_engine_over_tcp(self):
         """The engine of another machine: its ports are there, not here."""

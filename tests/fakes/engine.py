@@ -17,6 +17,7 @@ import threading
 
 from . import apiserver, wire
 
+NEWEST = "1.51"  # the newest version that mkcluster speaks
 NODE_IMAGE = "mkcluster/node:v1.36.3"
 ROLES = ("pause", "coredns", "gateway", "provider", "nats", "queue-worker", "prometheus",
          "alertmanager")
@@ -193,7 +194,7 @@ class Engine(wire.Server):
     def handle(self, request):
         if str(request) == "GET /_ping":
             return wire.Response(200, "OK", content_type="text/plain; charset=utf-8")
-        prefix = f"/v{self.api_version}"
+        prefix = "/v" + min(self.api_version, NEWEST)
         if not request.path.startswith(prefix + "/"):
             return self.refuse(request, f"not below {prefix}")
         path = request.path[len(prefix):]
