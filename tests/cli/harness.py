@@ -38,6 +38,9 @@ users:
 preferences: {}
 """
 
+# Not the module's own: forked processes would all draw the same numbers.
+RANDOM = random.SystemRandom()
+
 
 def binary():
     return os.environ["MKCLUSTER_BINARY"]
@@ -49,10 +52,12 @@ def is_sanitized():
 
 
 def free_ports(count):
-    """Ports below the range that the system gives to clients, free right now."""
+    """Ports below the range that the system gives to clients, free right now. Each of
+    the processes that run tests side by side has a range of its own."""
+    first = 15000 + int(os.environ.get("CLI_SLOT", "0")) % 32 * 500
     found = []
     while len(found) < count:
-        port = random.randrange(15000, 31000)
+        port = RANDOM.randrange(first, first + 450)
         with socket.socket() as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -22,8 +22,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 sys.dont_write_bytecode = True
 
-SOFT_TIMEOUT = 40  # seconds: the test is stopped with a traceback
-HARD_TIMEOUT = 55  # its process is killed
+SOFT_TIMEOUT = 60  # seconds: the test is stopped with a traceback
+HARD_TIMEOUT = 75  # its process is killed
 
 
 class TooLong(Exception):
@@ -67,8 +67,9 @@ def run_one(test):
     return "passed", ""
 
 
-def work(pipe, tests):
+def work(pipe, tests, slot):
     """A worker: takes names until it is given None."""
+    os.environ["CLI_SLOT"] = str(slot)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
@@ -83,16 +84,17 @@ def work(pipe, tests):
 
 
 class Worker:
-    def __init__(self, tests):
+    def __init__(self, tests, slot):
         self.tests = tests
+        self.slot = slot
         self.name = None
         self.started = 0
         self.start()
 
     def start(self):
         self.pipe, theirs = multiprocessing.Pipe()
-        self.process = multiprocessing.Process(target=work, args=(theirs, self.tests),
-                                               daemon=True)
+        self.process = multiprocessing.Process(target=work, daemon=True,
+                                               args=(theirs, self.tests, self.slot))
         self.process.start()
         theirs.close()
 
@@ -123,7 +125,7 @@ class Worker:
 def run_all(tests, names, jobs):
     """Yields (name, outcome, text, seconds) as tests end."""
     waiting = list(names)
-    workers = [Worker(tests) for _ in range(min(jobs, len(waiting)))]
+    workers = [Worker(tests, slot) for slot in range(min(jobs, len(waiting)))]
     running = 0
     while waiting or running:
         for worker in workers:

@@ -241,7 +241,8 @@ class Variants(CliTest):
         self.assertTrue(self.engine.find("second-control-plane"))
 
     def test_images_of_the_config(self):
-        path = self.config(text="images: {gateway: 'example.org/gw:1', provider: 'x/faas-netes:2'}\n")
+        path = self.config(
+            text="images: {gateway: 'example.org/gw:1', provider: 'x/faas-netes:2'}\n")
         result = self.run_cli("create", "--config", path)
         self.assert_code(result, 0)
         text = json.dumps(self.engine.nodes[0].api.objects)

@@ -30,8 +30,8 @@ class Get(CliTest):
         self.assertEqual(self.json("nodes"), nodes)
         self.assertEqual(self.json("nodes", "--name", NAME), nodes)
         self.assertEqual(self.run_cli("get", "clusters").out, f"{NAME}\n")
-        self.assertRegex(self.run_cli("get", "nodes").out,
-                         rf"^NAME +CLUSTER +ROLE +STATE +IP\n{NODE} +{NAME} +control-plane +running")
+        self.assertRegex(self.run_cli("get", "nodes").out, r"^NAME +CLUSTER +ROLE +STATE +IP\n"
+                         rf"{NODE} +{NAME} +control-plane +running +10\.")
         self.passwords()
         self.kubeconfigs()
         self.assert_code(self.run_cli("delete", "--name", NAME), 0)
