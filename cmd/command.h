@@ -31,6 +31,7 @@ enum mk_option_kind {
 	MK_OPTION_OFF,    /* sets a bool to false */
 	MK_OPTION_STRING, /* const char *, of argv */
 	MK_OPTION_CHOICE, /* int: the index of the word in `choices` */
+	MK_OPTION_NUMBER, /* int64_t, not negative */
 	MK_OPTION_SECONDS, /* int64_t milliseconds, from "90s", "2m" or "90" */
 };
 
@@ -81,6 +82,11 @@ extern const struct mk_command mk_command_get_nodes;
 extern const struct mk_command mk_command_get_password;
 extern const struct mk_command mk_command_load_archive;
 extern const struct mk_command mk_command_load_image;
+extern const struct mk_command mk_command_pause;
+extern const struct mk_command mk_command_restart;
+extern const struct mk_command mk_command_resume;
+extern const struct mk_command mk_command_start;
+extern const struct mk_command mk_command_stop;
 extern const struct mk_command mk_command_version;
 
 extern const char *const mk_output_choices[]; /* "text", "json" */

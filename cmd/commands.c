@@ -5,6 +5,11 @@
 const struct mk_command *const mk_commands[] = {
 	&mk_command_create,
 	&mk_command_delete,
+	&mk_command_stop,
+	&mk_command_start,
+	&mk_command_restart,
+	&mk_command_pause,
+	&mk_command_resume,
 	&mk_command_get_clusters,
 	&mk_command_get_nodes,
 	&mk_command_get_kubeconfig,

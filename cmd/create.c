@@ -10,6 +10,8 @@ struct options {
 	const char *config;
 	const char *image;
 	const char *kubeconfig;
+	int64_t control_planes;
+	int64_t workers;
 	int profile;
 	int64_t timeout_ms;
 	bool openfaas;
@@ -29,6 +31,11 @@ static const struct mk_option options[] = {
 	{ .name = "image", .kind = MK_OPTION_STRING, .value = "IMAGE",
 		.offset = offsetof(struct options, image),
 		.help = "node image (" MK_DEFAULT_IMAGE ")" },
+	{ .name = "control-planes", .kind = MK_OPTION_NUMBER, .value = "N",
+		.offset = offsetof(struct options, control_planes),
+		.help = "number of control planes, odd (1)" },
+	{ .name = "workers", .letter = 'w', .kind = MK_OPTION_NUMBER, .value = "N",
+		.offset = offsetof(struct options, workers), .help = "number of workers (0)" },
 	{ .name = "no-openfaas", .kind = MK_OPTION_OFF,
 		.offset = offsetof(struct options, openfaas), .help = "Kubernetes only" },
 	{ .name = "profile", .kind = MK_OPTION_CHOICE, .choices = profiles,
@@ -49,7 +56,8 @@ static const struct mk_option options[] = {
 static void init(void *o)
 {
 	*(struct options *)o = (struct options){ .openfaas = true,
-		.switch_context = true, .timeout_ms = 300000, .profile = -1 };
+		.switch_context = true, .timeout_ms = 300000, .profile = -1,
+		.control_planes = -1, .workers = -1 };
 }
 
 static int make_spec(const struct options *o, struct mk_cluster_spec *spec, struct mk_error *err)
@@ -66,6 +74,10 @@ static int make_spec(const struct options *o, struct mk_cluster_spec *spec, stru
 		free(spec->image);
 		spec->image = mk_xstrdup(o->image);
 	}
+	if (o->control_planes >= 0)
+		spec->control_planes = o->control_planes;
+	if (o->workers >= 0)
+		spec->workers = o->workers;
 	if (!o->openfaas)
 		spec->openfaas = false;
 	if (o->profile >= 0)
@@ -150,7 +162,8 @@ const struct mk_command mk_command_create = {
 	.about = "Returns when the node is Ready, DNS and OpenFaaS are available and the gateway\n"
 		 "has answered. On failure, and on Ctrl-C, everything it made is removed.\n",
 	.examples = "  mkcluster create\n"
-		    "  mkcluster create --name dev --no-openfaas\n"
+		    "  mkcluster create --workers 2\n"
+		    "  mkcluster create --name ha --control-planes 3 --workers 1\n"
 		    "  mkcluster create --config cluster.yaml\n",
 	.options = options,
 	.option_count = MK_ARRAY_LEN(options),

@@ -133,6 +133,17 @@ static int set_choice(const struct mk_option *option, const char *value, int *ta
 	return mk_fail(err, MK_EUSAGE, "--%s: '%s' is none of %s", option->name, value, list);
 }
 
+static int set_number(const struct mk_option *option, const char *value, int64_t *target,
+	struct mk_error *err)
+{
+	uint64_t number;
+
+	if (!mk_parse_uint(value, 0, 1000000, &number))
+		return mk_fail(err, MK_EUSAGE, "--%s: '%s' is not a number", option->name, value);
+	*target = (int64_t)number;
+	return 0;
+}
+
 static int set_option(const struct mk_option *option, void *target, const char *value,
 	struct mk_error *err)
 {
@@ -146,6 +157,8 @@ static int set_option(const struct mk_option *option, void *target, const char *
 		return 0;
 	case MK_OPTION_CHOICE:
 		return set_choice(option, value, target, err);
+	case MK_OPTION_NUMBER:
+		return set_number(option, value, target, err);
 	case MK_OPTION_SECONDS:
 		if (mk_parse_seconds(value, target))
 			return 0;
@@ -196,6 +209,25 @@ static int unknown_option(const struct mk_command *command, const char *word,
 	return -MK_EUSAGE;
 }
 
+/* What an option takes: "NAME", or its choices as "a|b". Caller frees. */
+static char *value_of(const struct mk_option *option)
+{
+	mk_autostrlist words = { .items = NULL };
+
+	if (!option->choices)
+		return mk_xstrdup(option->value ? option->value : "");
+	for (size_t i = 0; option->choices[i]; i++)
+		mk_strlist_add(&words, option->choices[i]);
+	return mk_strlist_join(&words, "|");
+}
+
+static int needs_value(const struct mk_option *option, struct mk_error *err)
+{
+	mk_autofree char *value = value_of(option);
+
+	return mk_fail(err, MK_EUSAGE, "--%s needs a value: %s", option->name, value);
+}
+
 /* One word that begins with a dash; may take the next word as its value. */
 static int parse_option(struct mk_invocation *inv, int argc, char **argv, int *at,
 	struct mk_error *err)
@@ -225,7 +257,7 @@ static int parse_option(struct mk_invocation *inv, int argc, char **argv, int *a
 		return set_option(option, base + option->offset, NULL, err);
 	}
 	if (!equals && *at + 1 >= argc)
-		return mk_fail(err, MK_EUSAGE, "--%s needs a value: %s", option->name, option->value);
+		return needs_value(option, err);
 	return set_option(option, base + option->offset, equals ? equals + 1 : argv[++*at], err);
 }
 
@@ -328,21 +360,11 @@ int mk_options_parse(int argc, char **argv, struct mk_invocation *ret, struct mk
 
 static void print_option(FILE *out, const struct mk_option *option)
 {
-	mk_autofree char *value = NULL;
-	mk_autofree char *left = NULL;
-
-	if (option->choices) {
-		mk_autostrlist words = { .items = NULL };
-
-		for (size_t i = 0; option->choices[i]; i++)
-			mk_strlist_add(&words, option->choices[i]);
-		value = mk_strlist_join(&words, "|");
-	} else {
-		value = mk_xstrdup(option->value ? option->value : "");
-	}
-	left = mk_xasprintf("%c%c%s --%s%s%s", option->letter ? '-' : ' ',
+	mk_autofree char *value = value_of(option);
+	mk_autofree char *left = mk_xasprintf("%c%c%s --%s%s%s", option->letter ? '-' : ' ',
 		option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
 		*value ? " " : "", value);
+
 	(void)fprintf(out, "  %-32s %s\n", left, option->help);
 }
 

@@ -105,6 +105,7 @@ char *mk_format_duration(int64_t ms)
 {
 	if (ms < 59950)
 		return mk_xasprintf("%.1fs", (double)ms / 1000);
+	ms += 500;
 	return mk_xasprintf("%lldm%02llds", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
 }
 

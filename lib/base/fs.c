@@ -119,6 +119,17 @@ int mk_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mo
 	return sync_directory(target, err);
 }
 
+/* Whether it is there as a folder; errno then still tells why mkdir failed. */
+static bool is_folder(const char *path)
+{
+	int saved = errno;
+	struct stat st;
+	bool folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+
+	errno = saved;
+	return folder;
+}
+
 int mk_fs_mkdir_all(const char *path, mode_t mode, struct mk_error *err)
 {
 	mk_autofree char *copy = mk_xstrdup(path);
@@ -129,7 +140,7 @@ int mk_fs_mkdir_all(const char *path, mode_t mode, struct mk_error *err)
 		if (saved != '/' && saved != '\0')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (mkdir(copy, mode) < 0 && !is_folder(copy))
 			return mk_fail_errno(err, "make folder '%s'", copy);
 		*p = saved;
 		if (saved == '\0')

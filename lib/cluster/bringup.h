@@ -7,6 +7,7 @@
 #define MK_CLUSTER_BRINGUP_H
 
 #include "lib/cluster/create.h"
+#include "lib/cluster/plan.h"
 #include "lib/cluster/spec.h"
 #include "lib/docker/client.h"
 #include "lib/kube/client.h"
@@ -24,10 +25,11 @@ struct mk_bringup {
 	int64_t next_unit_check;
 
 	char *run_id;
-	char *node_name;
-	char *node_ip;
-	char *container; /* id, once created */
+	char *network;   /* its name */
 	struct mk_cidr subnet;
+	int64_t mtu;
+	struct mk_plan plan;
+	bool started;    /* something of ours may exist in the engine */
 	json_t *images;       /* role -> image: the node image's, then the spec's */
 	const char *provider; /* "stand-in", or another word of the image's label */
 	json_t *image_info;
@@ -51,22 +53,23 @@ extern const size_t mk_create_step_count;
 
 int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
-int mk_step_start_node(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_start_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
-int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note,
 	struct mk_error *err) MK_CHECKED;
 int mk_step_write_kubeconfig(struct mk_bringup *b, char **ret_note,
 	struct mk_error *err) MK_CHECKED;
 
-/** The archive of every file that makes the image a node of this cluster. The
+/** The archive of every file that makes the image this node of the cluster. The
  * buffer holds private keys: the caller wipes it. */
-int mk_node_archive(struct mk_bringup *b, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node,
+	struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 /** The body of POST /containers/create for the node. The caller owns it. */
-json_t *mk_node_container(const struct mk_bringup *b, enum mk_profile profile);
+json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan *node);
 
 /**
  * Whether one of our units has been restarted again and again: MK_EBRINGUP names

@@ -16,6 +16,7 @@
 #define MK_LABEL_API "io.mkcluster.api"           /* host address:port of the API */
 #define MK_LABEL_REGISTRY "io.mkcluster.registry" /* host address:port */
 #define MK_LABEL_GATEWAY "io.mkcluster.gateway"   /* host address:port, or absent */
+#define MK_LABEL_PODS "io.mkcluster.pods"         /* the node's range of pod addresses */
 #define MK_LABEL_IP "io.mkcluster.ip"             /* the node's address */
 
 /** The name of a cluster's entries in the user's kubeconfig. Caller frees. */

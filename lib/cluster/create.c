@@ -13,9 +13,8 @@ static void bringup_done(struct mk_bringup *b)
 	mk_kube_free(b->kube);
 	mk_pki_bundle_free(b->pki);
 	free(b->run_id);
-	free(b->node_name);
-	free(b->node_ip);
-	free(b->container);
+	free(b->network);
+	mk_plan_done(&b->plan);
 	json_decref(b->images);
 	json_decref(b->image_info);
 	mk_secret_free(b->password);
@@ -86,21 +85,23 @@ static bool is_bringup(enum mk_code code)
 
 static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *err)
 {
-	if (b->container && err->code != MK_EINTR)
+	bool exist = b->plan.count > 0 && b->plan.nodes[0].container;
+
+	if (exist && err->code != MK_EINTR)
 		mk_diagnose(b, err);
-	if (b->container && is_bringup(err->code))
+	if (exist && is_bringup(err->code))
 		(void)mk_error_recode(err, MK_EBRINGUP);
 	if (err->code == MK_EINTR)
 		(void)mk_fail(err, MK_EINTR, "interrupted: %s%s", phase,
-			b->node_name && !b->options->retain ? "; what it made is removed" : "");
-	else if (b->node_name)
+			b->started && !b->options->retain ? "; what it made is removed" : "");
+	else if (b->started)
 		(void)mk_error_wrap(err, "%s", phase);
-	if (b->node_name && !b->options->retain)
+	if (b->started && !b->options->retain)
 		undo(b, err);
-	else if (b->node_name)
+	else if (b->started)
 		mk_error_hint(err, "kept for you to look at: `docker exec -it %s bash`; "
 				   "`mkcluster delete --name %s` removes it",
-			b->node_name, b->spec->name);
+			b->plan.nodes[0].name, b->spec->name);
 	return -(int)err->code;
 }
 

@@ -15,12 +15,13 @@
 #define PROBE_MS 5000
 #define DETAIL_MAX ((size_t)65536)
 
-static int run(struct mk_bringup *b, const char *const *argv, struct mk_buf *ret)
+static int run(struct mk_bringup *b, const struct mk_node_plan *node, const char *const *argv,
+	struct mk_buf *ret)
 {
 	mk_autoerror ignored = { .code = MK_OK };
 	int status = -1;
 
-	if (mk_container_exec(b->docker, b->container, argv, PROBE_MS, ret, &status, &ignored) < 0)
+	if (mk_container_exec(b->docker, node->container, argv, PROBE_MS, ret, &status, &ignored) < 0)
 		return -1;
 	return status;
 }
@@ -52,20 +53,22 @@ static void add_section(struct mk_buf *detail, const char *title, const char *lo
 		mk_buf_addf(detail, "cause: %s\n", cause);
 }
 
-static void add_unit(struct mk_bringup *b, const char *unit, struct mk_buf *detail)
+static void add_unit(struct mk_bringup *b, const struct mk_node_plan *node, const char *unit,
+	struct mk_buf *detail)
 {
 	const char *const argv[] = { "journalctl", "--no-pager", "--output=cat", "--lines=20",
 		"--unit", unit, NULL };
 	mk_autobuf log = mk_buf_init(DETAIL_MAX);
-	mk_autofree char *title = mk_xasprintf("unit %s on %s, last %d lines:", unit, b->node_name,
+	mk_autofree char *title = mk_xasprintf("unit %s on %s, last %d lines:", unit, node->name,
 		LOG_LINES);
 
-	(void)run(b, argv, &log);
+	(void)run(b, node, argv, &log);
 	add_section(detail, title, log.data);
 }
 
 /* Units that are down, or that systemd starts over and over. */
-static size_t add_failed_units(struct mk_bringup *b, struct mk_buf *detail)
+static size_t add_failed_units(struct mk_bringup *b, const struct mk_node_plan *node,
+	struct mk_buf *detail)
 {
 	const char *const argv[] = { "systemctl", "list-units", "--plain", "--no-legend", "--no-pager",
 		"--type=service", "--state=failed,auto-restart,activating", NULL };
@@ -73,7 +76,7 @@ static size_t add_failed_units(struct mk_bringup *b, struct mk_buf *detail)
 	mk_autostrlist lines = { .items = NULL };
 	size_t count = 0;
 
-	if (run(b, argv, &list) != 0)
+	if (run(b, node, argv, &list) != 0)
 		return 0;
 	mk_strlist_split(&lines, list.data, "\n");
 	for (size_t i = 0; i < lines.count && count < 3; i++) {
@@ -81,7 +84,7 @@ static size_t add_failed_units(struct mk_bringup *b, struct mk_buf *detail)
 
 		if (!mk_has_suffix(unit, ".service"))
 			continue;
-		add_unit(b, unit, detail);
+		add_unit(b, node, unit, detail);
 		count++;
 	}
 	return count;
@@ -97,8 +100,9 @@ int mk_check_units(struct mk_bringup *b, struct mk_error *err)
 	mk_autobuf text = mk_buf_init(DETAIL_MAX);
 	mk_autostrlist lines = { .items = NULL };
 	uint64_t restarts = 0;
+	const struct mk_node_plan *node = &b->plan.nodes[0];
 
-	if (run(b, argv, &text) != 0)
+	if (run(b, node, argv, &text) != 0)
 		return 0;
 	mk_strlist_split(&lines, text.data, "\n");
 	for (size_t i = 0; i < lines.count; i++) {
@@ -110,7 +114,7 @@ int mk_check_units(struct mk_bringup *b, struct mk_error *err)
 		/* systemd prints a unit's properties in this order, an empty line between. */
 		if (id && restarts >= RESTARTS_MAX)
 			return mk_fail(err, MK_EBRINGUP, "unit %s of '%s' does not stay up", id,
-				b->node_name);
+				node->name);
 	}
 	return 0;
 }
@@ -181,11 +185,15 @@ void mk_diagnose(struct mk_bringup *b, struct mk_error *err)
 	mk_autobuf console = mk_buf_init(DETAIL_MAX);
 	mk_autoerror ignored = { .code = MK_OK };
 
-	if (add_failed_units(b, &detail) == 0)
+	size_t units = 0;
+
+	for (size_t i = 0; i < b->plan.count && units < 3; i++)
+		units += add_failed_units(b, &b->plan.nodes[i], &detail);
+	if (units == 0)
 		add_waiting_pods(b, &detail);
 	/* Nothing to ask: a node that stopped has only its console. */
 	if (detail.len == 0 &&
-		mk_container_logs(b->docker, b->container, LOG_LINES, &console, &ignored) == 0 &&
+		mk_container_logs(b->docker, b->plan.nodes[0].container, LOG_LINES, &console, &ignored) == 0 &&
 		console.len > 0)
 		add_section(&detail, "the node's console:", console.data);
 	if (detail.len == 0 || err->detail)

@@ -175,6 +175,87 @@ static int use_networks(struct mk_docker *docker, struct used *used, struct mk_e
 	return 0;
 }
 
+#define INOTIFY_LIMIT "/proc/sys/fs/inotify/max_user_instances"
+
+/* Counted on running nodes of each role; and some for all else that is root's. */
+enum {
+	INOTIFY_CONTROL_PLANE = 30,
+	INOTIFY_WORKER = 16,
+	INOTIFY_BALANCER = 6,
+	INOTIFY_HOST = 8,
+};
+
+static size_t inotify_of_running(const json_t *nodes)
+{
+	const json_t *node;
+	size_t i, sum = 0;
+
+	json_array_foreach (nodes, i, node) {
+		const char *role = mk_json_str(node, "role", "");
+
+		if (!mk_streq(mk_json_str(node, "state", ""), "running"))
+			continue;
+		if (mk_streq(role, "control-plane"))
+			sum += INOTIFY_CONTROL_PLANE;
+		else
+			sum += mk_streq(role, "worker") ? INOTIFY_WORKER : INOTIFY_BALANCER;
+	}
+	return sum;
+}
+
+int mk_host_check_inotify(struct mk_docker *docker, size_t control_planes, size_t workers,
+	struct mk_error *err)
+{
+	mk_autobuf text = mk_buf_init(64);
+	mk_autoerror ignored = { .code = MK_OK };
+	mk_autojson *nodes = NULL;
+	uint64_t limit;
+	size_t needed;
+	int r;
+
+	if (!mk_docker_is_local(docker) || mk_fs_read(INOTIFY_LIMIT, &text, &ignored) < 0)
+		return 0;
+	text.data[strcspn(text.data, "\n")] = '\0';
+	if (!mk_parse_uint(text.data, 0, UINT64_MAX, &limit))
+		return 0;
+	r = mk_cluster_nodes(docker, NULL, &nodes, err);
+	if (r < 0)
+		return r;
+	needed = INOTIFY_HOST + inotify_of_running(nodes) + control_planes * INOTIFY_CONTROL_PLANE +
+		workers * INOTIFY_WORKER + (control_planes > 1 ? INOTIFY_BALANCER : 0);
+	if (needed <= limit)
+		return 0;
+	(void)mk_fail(err, MK_EHOST, "fs.inotify.max_user_instances is %llu, and about %zu are "
+		"needed with the clusters that run", (unsigned long long)limit, needed);
+	mk_error_hint(err, "`sudo sysctl fs.inotify.max_user_instances=%zu`",
+		needed < 512 ? (size_t)512 : needed * 2);
+	return -MK_EHOST;
+}
+
+#define MTU_OPTION "com.docker.network.driver.mtu"
+#define DEFAULT_MTU 1500
+
+int mk_host_mtu(struct mk_docker *docker, int64_t *ret, struct mk_error *err)
+{
+	mk_autojson *networks = NULL;
+	const json_t *network;
+	uint64_t mtu = DEFAULT_MTU;
+	size_t i;
+	int r = mk_network_list(docker, &networks, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (networks, i, network) {
+		const char *text = json_string_value(
+			json_object_get(json_object_get(network, "Options"), MTU_OPTION));
+
+		if (text && mk_streq(mk_json_str(network, "Name", ""), "bridge"))
+			(void)mk_parse_uint(text, 576, 65535, &mtu);
+	}
+	*ret = (int64_t)mtu;
+	return 0;
+}
+
 static bool is_free(const struct used *used, const struct mk_cidr *range)
 {
 	for (size_t i = 0; i < used->count; i++) {

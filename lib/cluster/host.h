@@ -28,6 +28,19 @@ int mk_host_choose_port(const struct mk_docker *docker, const char *address, int
 int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec *spec,
 	unsigned skip, struct mk_cidr *ret, struct mk_error *err) MK_CHECKED;
 
+/** The MTU of the engine's own bridge, which its networks should share: 1500 on
+ * most hosts, less inside a VPN or an overlay. */
+int mk_host_mtu(struct mk_docker *docker, int64_t *ret, struct mk_error *err) MK_CHECKED;
+
+/**
+ * Whether the kernel has inotify instances enough for this plan beside the
+ * clusters that run. MK_EHOST names the setting, its value and the value needed:
+ * without them kubelets and systemd fail with "too many open files", which no
+ * file limit explains. An engine on another machine is not asked.
+ */
+int mk_host_check_inotify(struct mk_docker *docker, size_t control_planes, size_t workers,
+	struct mk_error *err) MK_CHECKED;
+
 /** Parse the text of /proc/net/route into `ret` (`cap` entries), the default
  * route left out. Returns the count. For tests apart. */
 size_t mk_host_parse_routes(const char *text, struct mk_cidr *ret, size_t cap);

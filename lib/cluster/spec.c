@@ -17,6 +17,7 @@ struct mk_cluster_spec mk_cluster_spec_init(void)
 		.name = mk_xstrdup(MK_DEFAULT_NAME),
 		.image = mk_xstrdup(MK_DEFAULT_IMAGE),
 		.images = json_object(),
+		.control_planes = 1,
 		.openfaas = true,
 		.pod_subnet = mk_xstrdup("10.244.0.0/16"),
 		.service_subnet = mk_xstrdup("10.96.0.0/16"),
@@ -100,6 +101,9 @@ static const struct mk_field fields[] = {
 		.offset = AT(name) },
 	{ .key = "image", .kind = MK_FIELD_STRING, .offset = AT(image) },
 	{ .key = "images", .kind = MK_FIELD_STRING_MAP, .offset = AT(images) },
+	{ .key = "controlPlanes", .kind = MK_FIELD_INT, .min = 1, .max = MK_MAX_CONTROL_PLANES,
+		.offset = AT(control_planes) },
+	{ .key = "workers", .kind = MK_FIELD_INT, .max = MK_MAX_WORKERS, .offset = AT(workers) },
 	{ .key = "profile", .kind = MK_FIELD_CHOICE, .choices = profiles, .offset = AT(profile) },
 	/* These tables' offsets are from the top: they group keys, not members. */
 	{ .key = "networking", .kind = MK_FIELD_OBJECT, .table = &networking, .offset = 0 },
@@ -172,6 +176,25 @@ static int check_subnets(const struct mk_cluster_spec *spec, struct mk_error *er
 	return 0;
 }
 
+static int check_nodes(const struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	if (spec->control_planes < 1 || spec->control_planes > MK_MAX_CONTROL_PLANES)
+		return mk_fail(err, MK_EUSAGE, "a cluster has 1 to %d control planes, not %lld",
+			MK_MAX_CONTROL_PLANES, (long long)spec->control_planes);
+	if (spec->control_planes % 2 == 0) {
+		(void)mk_fail(err, MK_EUSAGE, "%lld control planes: the number must be odd",
+			(long long)spec->control_planes);
+		mk_error_hint(err, "etcd needs more than half of its members: %lld survive the loss "
+				   "of no more than %lld do, and are one more that can fail",
+			(long long)spec->control_planes, (long long)spec->control_planes - 1);
+		return -MK_EUSAGE;
+	}
+	if (spec->workers < 0 || spec->workers > MK_MAX_WORKERS)
+		return mk_fail(err, MK_EUSAGE, "a cluster has 0 to %d workers, not %lld",
+			MK_MAX_WORKERS, (long long)spec->workers);
+	return 0;
+}
+
 int mk_cluster_spec_check(const struct mk_cluster_spec *spec, struct mk_error *err)
 {
 	struct in_addr address;
@@ -184,6 +207,8 @@ int mk_cluster_spec_check(const struct mk_cluster_spec *spec, struct mk_error *e
 	if (inet_pton(AF_INET, spec->api_address, &address) != 1)
 		return mk_fail(err, MK_EUSAGE, "'%s' is not an IPv4 address of this host",
 			spec->api_address);
-	r = check_images(spec->images, err);
+	r = check_nodes(spec, err);
+	if (r == 0)
+		r = check_images(spec->images, err);
 	return r < 0 ? r : check_subnets(spec, err);
 }

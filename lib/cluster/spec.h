@@ -14,6 +14,8 @@
 #define MK_GATEWAY_PORT 31112 /* the NodePort upstream's manifests choose */
 #define MK_REGISTRY_PORT 5001
 #define MK_API_PORT 6443
+#define MK_MAX_CONTROL_PLANES 9
+#define MK_MAX_WORKERS 200
 
 enum mk_profile {
 	MK_PROFILE_AUTO,       /* try both */
@@ -25,6 +27,8 @@ struct mk_cluster_spec {
 	char *name;
 	char *image;
 	json_t *images; /* role -> image name, replacing the node image's */
+	int64_t control_planes; /* odd */
+	int64_t workers;
 	bool openfaas;
 	bool unsafe_etcd; /* no fsync: for clusters that are thrown away */
 	enum mk_profile profile;

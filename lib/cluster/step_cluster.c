@@ -62,7 +62,7 @@ static int set_variables(const struct mk_bringup *b, struct mk_render *render,
 	mk_render_setf(render, "GATEWAY_NODE_PORT", "%d", MK_GATEWAY_PORT);
 	mk_render_setf(render, "REGISTRY_HOST_ADDRESS", "localhost:%lld",
 		(long long)b->registry_port);
-	mk_render_setf(render, "REGISTRY_NODE_ADDRESS", "%s:5000", b->node_ip);
+	mk_render_setf(render, "REGISTRY_NODE_ADDRESS", "%s:5000", b->plan.nodes[0].ip);
 	json_object_foreach (b->images, role, image)
 		set_image(render, role, json_string_value(image));
 	return 0;
@@ -113,21 +113,31 @@ int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 }
 
 /* A kubelet may not give itself a role (NodeRestriction), so we do. */
-static int set_role(struct mk_bringup *b, struct mk_error *err)
+static int set_roles(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autojson *node = mk_json_pack("[{s:s,s:s,s:{s:s,s:{s:s}}}]", "apiVersion", "v1", "kind",
-		"Node", "metadata", "name", b->node_name, "labels",
-		"node-role.kubernetes.io/control-plane", "");
+	mk_autojson *nodes = json_array();
 
-	return mk_kube_apply(b->kube, node, err);
+	for (size_t i = 0; i < b->plan.control_planes; i++)
+		(void)json_array_append_new(nodes, mk_json_pack("{s:s,s:s,s:{s:s,s:{s:s}}}",
+			"apiVersion", "v1", "kind", "Node", "metadata", "name",
+			b->plan.nodes[i].name, "labels",
+			"node-role.kubernetes.io/control-plane", ""));
+	return mk_kube_apply(b->kube, nodes, err);
 }
 
-int mk_step_wait_node(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
-	int r = mk_kube_wait_node(b->kube, b->node_name, b->deadline, err);
+	mk_autostrlist names = { .items = NULL };
+	int r;
 
-	(void)ret_note;
-	return r == 0 ? set_role(b, err) : r;
+	for (size_t i = 0; i < b->plan.kube_count; i++)
+		mk_strlist_add(&names, b->plan.nodes[i].name);
+	r = mk_kube_wait_nodes(b->kube, &names, b->deadline, err);
+	if (r == 0)
+		r = set_roles(b, err);
+	if (r == 0)
+		*ret_note = mk_xasprintf("%zu Ready", names.count);
+	return r;
 }
 
 static int wait_for(struct mk_bringup *b, const char *const *names, size_t count,
@@ -146,31 +156,6 @@ int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err
 
 	(void)ret_note;
 	return wait_for(b, names, MK_ARRAY_LEN(names), NULL, NULL, err);
-}
-
-/* The last word has the gateway itself, through the port the user will use. */
-static int wait_gateway(struct mk_bringup *b, const char *url, struct mk_error *err)
-{
-	MK_CLEANUP(mk_http_freep) struct mk_http *http = NULL;
-	struct mk_http_options options = { .name = "gateway", .base_url = url };
-	struct mk_http_request request = { .path = "/healthz", .timeout_ms = 5000 };
-	int r = mk_http_new(&options, &http, err);
-
-	while (r == 0) {
-		mk_autoresponse response = { .status = 0 };
-
-		r = mk_http_do(http, &request, &response, err);
-		if (r == 0 && response.status == 200)
-			return 0;
-		if (r == -MK_EINTR)
-			return r;
-		if (r == 0)
-			(void)mk_fail(err, MK_EREMOTE, "%s/healthz: %ld", url, response.status);
-		if (mk_remaining_ms(b->deadline) == 0)
-			return mk_error_recode(err, MK_ETIMEOUT);
-		r = mk_sleep_ms(50, err);
-	}
-	return r;
 }
 
 /* When the gateway became available, in a wait for all of OpenFaaS. */
@@ -193,8 +178,9 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	mk_autofree char *answered = NULL;
 	int r = wait_for(b, names, MK_ARRAY_LEN(names), note_gateway, &gateway, err);
 
+	/* The last word has the gateway itself, through the port the user will use. */
 	if (r == 0)
-		r = wait_gateway(b, url, err);
+		r = mk_http_wait_ok(url, "/healthz", b->deadline, err);
 	if (r < 0)
 		return r;
 	answered = mk_format_duration(gateway - start);

@@ -84,11 +84,16 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 	if (r == 0)
 		r = check_image(b, err);
 	if (r == 0)
+		r = mk_host_check_inotify(b->docker, (size_t)b->spec->control_planes,
+			(size_t)b->spec->workers, err);
+	if (r == 0)
 		r = mk_userconfig_check(b->options->kubeconfig, err);
 	if (r == 0)
 		r = choose_ports(b, err);
 	if (r == 0)
 		r = mk_host_choose_subnet(b->docker, b->spec, 0, &b->subnet, err);
+	if (r == 0)
+		r = mk_host_mtu(b->docker, &b->mtu, err);
 	if (r == 0)
 		r = mk_docker_info(b->docker, &info, err);
 	if (r < 0)
@@ -102,9 +107,10 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 
 static int make_bundle(struct mk_bringup *b, struct mk_error *err)
 {
-	struct mk_pki_node node = { .name = b->node_name, .ip = b->node_ip, .control_plane = true };
+	mk_autofree struct mk_pki_node *nodes =
+		mk_xcalloc(b->plan.kube_count, sizeof(struct mk_pki_node));
 	mk_autostrlist sans = { .items = NULL };
-	mk_autofree char *server = mk_xasprintf("https://%s:6443", b->node_ip);
+	mk_autofree char *server = mk_xasprintf("https://%s:6443", b->plan.api_ip);
 	mk_autofree char *service_ip = NULL;
 	struct mk_cidr services;
 	struct mk_pki_spec spec = {
@@ -112,17 +118,23 @@ static int make_bundle(struct mk_bringup *b, struct mk_error *err)
 		.key_kind = MK_KEY_EC_P256,
 		.server = server,
 		.api_sans = &sans,
-		.nodes = &node,
-		.node_count = 1,
+		.nodes = nodes,
+		.node_count = b->plan.kube_count,
 	};
 	const char *remote = mk_docker_remote_host(b->docker);
 	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < b->plan.kube_count; i++)
+		nodes[i] = (struct mk_pki_node){ .name = b->plan.nodes[i].name,
+			.ip = b->plan.nodes[i].ip,
+			.control_plane = b->plan.nodes[i].role == MK_ROLE_CONTROL_PLANE };
 	service_ip = mk_cidr_address(&services, 1);
 	spec.service_ip = service_ip;
 	mk_strlist_add(&sans, b->spec->api_address);
+	mk_strlist_add(&sans, mk_plan_front(&b->plan)->name);
+	mk_strlist_add(&sans, b->plan.api_ip);
 	if (remote)
 		mk_strlist_add(&sans, remote);
 	for (size_t i = 0; i < b->spec->api_sans.count; i++)
@@ -135,9 +147,10 @@ int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error 
 	int r;
 
 	(void)ret_note;
-	b->node_name = mk_xasprintf("%s-control-plane", b->spec->name);
-	b->node_ip = mk_cidr_address(&b->subnet, 2);
+	b->network = mk_xasprintf("mkcluster-%s", b->spec->name);
+	r = mk_plan_make(b->spec, &b->subnet, &b->plan, err);
 	/* 160 random bits, more than the 128 that are asked for. */
-	r = mk_random_hex(20, &b->password, err);
+	if (r == 0)
+		r = mk_random_hex(20, &b->password, err);
 	return r == 0 ? make_bundle(b, err) : r;
 }

@@ -53,6 +53,23 @@ int mk_docker_info(struct mk_docker *docker, json_t **ret, struct mk_error *err)
 int mk_docker_call(struct mk_docker *docker, const char *method, const char *path,
 	const json_t *body, json_t **ret, struct mk_error *err) MK_CHECKED;
 
+/** One of several requests that are sent side by side. */
+struct mk_docker_item {
+	const char *method;
+	char *path;                /* below the API version; owned by the batch */
+	json_t *body;              /* JSON, owned; or NULL */
+	struct mk_buf raw;         /* an uncompressed tar instead, wiped at the end */
+	json_t *answer;            /* parsed, owned; NULL when there was none */
+};
+
+/** Release what the items own. */
+void mk_docker_items_done(struct mk_docker_item *items, size_t count);
+
+/** Send all at once and wait for all. The first refusal is the error, as in
+ * mk_docker_call; `*ret_failed`, when not NULL, is the index of its item. */
+int mk_docker_call_all(struct mk_docker *docker, struct mk_docker_item *items, size_t count,
+	size_t *ret_failed, struct mk_error *err) MK_CHECKED;
+
 /** The error of an answer with a status of 400 or more. For this folder's files. */
 int mk_docker_refused(const char *method, const char *path, long status, const char *body,
 	struct mk_error *err);

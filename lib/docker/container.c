@@ -30,13 +30,6 @@ int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error
 	return mk_docker_call(docker, "POST", path, NULL, NULL, err);
 }
 
-int mk_container_stop(struct mk_docker *docker, const char *id, int seconds, struct mk_error *err)
-{
-	mk_autofree char *path = mk_xasprintf("/containers/%s/stop?t=%d", id, seconds);
-
-	return mk_docker_call(docker, "POST", path, NULL, NULL, err);
-}
-
 int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/containers/%s?force=1&v=1", id);
@@ -91,18 +84,6 @@ static int put(struct mk_docker *docker, const char *id, const char *path,
 	if (r == 0 && response.status >= 400)
 		r = mk_docker_refused("PUT", short_path, response.status, response.body.data, err);
 	return r;
-}
-
-int mk_container_put_archive(struct mk_docker *docker, const char *id, const char *path,
-	const struct mk_buf *tar, struct mk_error *err)
-{
-	struct mk_http_request request = {
-		.body = tar->data,
-		.body_len = tar->len,
-		.timeout_ms = MK_ENGINE_TIMEOUT_MS,
-	};
-
-	return put(docker, id, path, &request, err);
 }
 
 int mk_container_put_stream(struct mk_docker *docker, const char *id, const char *path,
@@ -160,21 +141,6 @@ int mk_container_read_file(struct mk_docker *docker, const char *id, const char 
 	int r = mk_docker_open(docker, &request, &stream, err);
 
 	return r < 0 ? r : read_only_file(stream, path, ret, err);
-}
-
-int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,
-	struct mk_error *err)
-{
-	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
-	mk_autofree char *short_path =
-		mk_xasprintf("/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, lines);
-	mk_autofree char *full = mk_docker_path(docker, short_path);
-	struct mk_http_request request = { .path = full };
-	int r = mk_docker_open(docker, &request, &stream, err);
-
-	if (r < 0)
-		return r;
-	return mk_http_read_all(stream, ret, mk_deadline(5000), err);
 }
 
 int mk_container_export(struct mk_docker *docker, const char *id, struct mk_http_stream **ret,

@@ -13,10 +13,6 @@ int mk_container_create(struct mk_docker *docker, const char *name, const json_t
 	char **ret_id, struct mk_error *err) MK_CHECKED;
 int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
 
-/** Stop by the container's own stop signal, killing it after `seconds`. */
-int mk_container_stop(struct mk_docker *docker, const char *id, int seconds,
-	struct mk_error *err) MK_CHECKED;
-
 /** Kill and remove a container and its anonymous volumes. An absent one is fine. */
 int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
 
@@ -28,11 +24,8 @@ int mk_container_inspect(struct mk_docker *docker, const char *id, json_t **ret,
 int mk_container_list(struct mk_docker *docker, const char *label, json_t **ret,
 	struct mk_error *err) MK_CHECKED;
 
-/** Unpack an uncompressed tar at `path` of the container, which need not run. */
-int mk_container_put_archive(struct mk_docker *docker, const char *id, const char *path,
-	const struct mk_buf *tar, struct mk_error *err) MK_CHECKED;
-
-/** As mk_container_put_archive, the tar coming from a reader (sent chunked). */
+/** Unpack an uncompressed tar at `path` of the container, which need not run; the
+ * tar comes from a reader and is sent chunked. */
 int mk_container_put_stream(struct mk_docker *docker, const char *id, const char *path,
 	mk_http_reader reader, void *payload, struct mk_error *err) MK_CHECKED;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands in a running container. Without a terminal the engine sends stdout
- * and stderr as frames with an 8-byte header (stream, 3 zero bytes, length in
+ * What runs in a container prints: commands, and its first process. Without a
+ * terminal the engine sends stdout and stderr as frames with an 8-byte header (stream, 3 zero bytes, length in
  * network order): "Attach to a container", "Stream format" in the Engine API.
  */
 #include "lib/docker/container.h"
@@ -41,6 +41,22 @@ static void take_frames(struct frames *f, const char *data, size_t len, struct m
 	}
 }
 
+static int read_frames(struct mk_http_stream *stream, int64_t deadline, struct mk_buf *ret,
+	struct mk_error *err)
+{
+	struct frames frames = { .have = 0 };
+	char chunk[16384];
+	ssize_t n;
+
+	do {
+		n = mk_http_read(stream, chunk, sizeof(chunk), deadline, err);
+		if (n < 0)
+			return (int)n;
+		take_frames(&frames, chunk, (size_t)n, ret);
+	} while (n > 0);
+	return 0;
+}
+
 static int create_exec(struct mk_docker *docker, const char *id, const char *const *argv,
 	char **ret, struct mk_error *err)
 {
@@ -73,20 +89,9 @@ static int run_exec(struct mk_docker *docker, const char *exec, int64_t deadline
 		.body = body,
 		.body_len = sizeof(body) - 1,
 	};
-	struct frames frames = { .have = 0 };
-	char chunk[16384];
-	ssize_t n;
 	int r = mk_docker_open(docker, &request, &stream, err);
 
-	if (r < 0)
-		return r;
-	do {
-		n = mk_http_read(stream, chunk, sizeof(chunk), deadline, err);
-		if (n < 0)
-			return (int)n;
-		take_frames(&frames, chunk, (size_t)n, ret);
-	} while (n > 0);
-	return 0;
+	return r < 0 ? r : read_frames(stream, deadline, ret, err);
 }
 
 int mk_container_exec(struct mk_docker *docker, const char *id, const char *const *argv,
@@ -107,4 +112,19 @@ int mk_container_exec(struct mk_docker *docker, const char *id, const char *cons
 		return r;
 	*ret_status = (int)mk_json_int(state, "ExitCode", -1);
 	return 0;
+}
+
+int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,
+	struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	mk_autofree char *short_path =
+		mk_xasprintf("/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, lines);
+	mk_autofree char *full = mk_docker_path(docker, short_path);
+	struct mk_http_request request = { .path = full };
+	int r = mk_docker_open(docker, &request, &stream, err);
+
+	if (r < 0)
+		return r;
+	return read_frames(stream, mk_deadline(5000), ret, err);
 }

@@ -6,11 +6,16 @@
 
 void mk_image_split(const char *image, char **ret_repo, char **ret_tag)
 {
-	const char *slash = strrchr(image, '/');
-	const char *colon = strrchr(slash ? slash : image, ':');
+	const char *at = strchr(image, '@');
+	mk_autofree char *name = mk_xstrndup(image, at ? (size_t)(at - image) : strlen(image));
+	char *slash = strrchr(name, '/');
+	char *colon = strrchr(slash ? slash : name, ':');
 
-	*ret_repo = colon ? mk_xstrndup(image, (size_t)(colon - image)) : mk_xstrdup(image);
-	*ret_tag = mk_xstrdup(colon ? colon + 1 : "latest");
+	if (colon)
+		*colon = '\0';
+	*ret_repo = mk_xstrdup(name);
+	/* A digest says more than a tag beside it; the engine takes either as "tag". */
+	*ret_tag = mk_xstrdup(at ? at + 1 : colon ? colon + 1 : "latest");
 }
 
 int mk_image_inspect(struct mk_docker *docker, const char *image, json_t **ret,

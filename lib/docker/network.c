@@ -7,11 +7,14 @@ int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err
 }
 
 int mk_network_create(struct mk_docker *docker, const char *name, const char *subnet,
-	const char *gateway, const json_t *labels, char **ret_id, struct mk_error *err)
+	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id,
+	struct mk_error *err)
 {
-	mk_autojson *body = mk_json_pack("{s:s,s:s,s:b,s:O,s:{s:s,s:[{s:s,s:s}]}}", "Name", name,
-		"Driver", "bridge", "CheckDuplicate", 1, "Labels", labels, "IPAM", "Driver",
-		"default", "Config", "Subnet", subnet, "Gateway", gateway);
+	mk_autofree char *mtu_text = mk_xasprintf("%lld", (long long)mtu);
+	mk_autojson *body = mk_json_pack("{s:s,s:s,s:b,s:O,s:{s:s},s:{s:s,s:[{s:s,s:s}]}}", "Name",
+		name, "Driver", "bridge", "CheckDuplicate", 1, "Labels", labels, "Options",
+		"com.docker.network.driver.mtu", mtu_text, "IPAM", "Driver", "default", "Config",
+		"Subnet", subnet, "Gateway", gateway);
 	mk_autojson *answer = NULL;
 	int r = mk_docker_call(docker, "POST", "/networks/create", body, &answer, err);
 
@@ -24,8 +27,9 @@ int mk_network_create(struct mk_docker *docker, const char *name, const char *su
 	return 0;
 }
 
-static int remove_path(struct mk_docker *docker, const char *path, struct mk_error *err)
+int mk_network_remove(struct mk_docker *docker, const char *id, struct mk_error *err)
 {
+	mk_autofree char *path = mk_xasprintf("/networks/%s", id);
 	int r = mk_docker_call(docker, "DELETE", path, NULL, NULL, err);
 
 	if (r == -MK_ENOTFOUND) {
@@ -33,41 +37,4 @@ static int remove_path(struct mk_docker *docker, const char *path, struct mk_err
 		return 0;
 	}
 	return r;
-}
-
-int mk_network_remove(struct mk_docker *docker, const char *id, struct mk_error *err)
-{
-	mk_autofree char *path = mk_xasprintf("/networks/%s", id);
-
-	return remove_path(docker, path, err);
-}
-
-int mk_volume_list(struct mk_docker *docker, const char *label, json_t **ret, struct mk_error *err)
-{
-	mk_autofree char *filter = mk_docker_label_filter(label);
-	mk_autofree char *path = mk_xasprintf("/volumes?filters=%s", filter);
-	mk_autojson *answer = NULL;
-	json_t *volumes;
-	int r = mk_docker_call(docker, "GET", path, NULL, &answer, err);
-
-	if (r < 0)
-		return r;
-	volumes = json_object_get(answer, "Volumes");
-	*ret = json_is_array(volumes) ? json_incref(volumes) : json_array();
-	return 0;
-}
-
-int mk_volume_create(struct mk_docker *docker, const char *name, const json_t *labels,
-	struct mk_error *err)
-{
-	mk_autojson *body = mk_json_pack("{s:s,s:O}", "Name", name, "Labels", labels);
-
-	return mk_docker_call(docker, "POST", "/volumes/create", body, NULL, err);
-}
-
-int mk_volume_remove(struct mk_docker *docker, const char *name, struct mk_error *err)
-{
-	mk_autofree char *path = mk_xasprintf("/volumes/%s?force=1", name);
-
-	return remove_path(docker, path, err);
 }

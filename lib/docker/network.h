@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Networks and volumes of the engine. */
+/* Networks of the engine. */
 #ifndef MK_DOCKER_NETWORK_H
 #define MK_DOCKER_NETWORK_H
 
@@ -9,23 +9,14 @@
 int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /**
- * Make a bridge network with this subnet and gateway, and labels (an object of
- * strings). MK_EEXISTS when the name is taken or the subnet overlaps another
+ * Make a bridge network with this subnet, gateway and MTU, and labels (an object
+ * of strings). MK_EEXISTS when the name is taken or the subnet overlaps another
  * network's. Returns the id.
  */
 int mk_network_create(struct mk_docker *docker, const char *name, const char *subnet,
-	const char *gateway, const json_t *labels, char **ret_id, struct mk_error *err) MK_CHECKED;
+	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id, struct mk_error *err) MK_CHECKED;
 
 /** Remove a network; an absent one is fine. */
 int mk_network_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
-
-/** All volumes with this label: an array. The caller owns it. */
-int mk_volume_list(struct mk_docker *docker, const char *label, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
-int mk_volume_create(struct mk_docker *docker, const char *name, const json_t *labels,
-	struct mk_error *err) MK_CHECKED;
-
-/** Remove a volume; an absent one is fine. */
-int mk_volume_remove(struct mk_docker *docker, const char *name, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "lib/http/http.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/limits.h"
 #include "lib/http/transfer.h"
 
@@ -96,6 +97,32 @@ int mk_http_do(struct mk_http *http, const struct mk_http_request *request,
 	struct mk_http_response *ret, struct mk_error *err)
 {
 	return mk_http_do_all(http, request, 1, ret, err);
+}
+
+int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline,
+	struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_freep) struct mk_http *http = NULL;
+	struct mk_http_options options = { .name = "probe", .base_url = base_url };
+	struct mk_http_request request = { .path = path, .timeout_ms = 5000 };
+	int r = mk_http_new(&options, &http, err);
+
+	while (r == 0) {
+		mk_autoresponse response = { .status = 0 };
+
+		r = mk_http_do(http, &request, &response, err);
+		if (r == 0 && response.status == 200)
+			return 0;
+		if (r == -MK_EINTR)
+			return r;
+		if (r == 0)
+			(void)mk_fail(err, MK_EREMOTE, "GET %s%s: %ld", base_url, path,
+				response.status);
+		if (mk_remaining_ms(deadline) == 0)
+			return mk_error_recode(err, MK_ETIMEOUT);
+		r = mk_sleep_ms(50, err);
+	}
+	return r;
 }
 
 char *mk_http_header(const struct mk_http_response *response, const char *name)

@@ -121,6 +121,13 @@ MK_DEFINE_CLEANUP(struct mk_http_stream *, mk_http_stream_free);
 int mk_http_read_all(struct mk_http_stream *stream, struct mk_buf *ret, int64_t deadline,
 	struct mk_error *err) MK_CHECKED;
 
+/**
+ * Ask a URL until it answers 200, every 50 ms: MK_ETIMEOUT with the last refusal
+ * when `deadline` (mk_deadline) passes, MK_EINTR.
+ */
+int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline,
+	struct mk_error *err) MK_CHECKED;
+
 /** Percent-encode one component of a URL (RFC 3986). Caller frees. */
 char *mk_http_escape(const char *s);
 

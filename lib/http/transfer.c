@@ -297,9 +297,12 @@ char *mk_transfer_header(const struct mk_buf *headers, const char *name)
 
 		if (len > n && line[n] == ':' && strncasecmp(line, name, n) == 0) {
 			const char *value = line + n + 1;
-			size_t skip = strspn(value, " \t");
+			const char *end = line + len;
 
-			return mk_xstrndup(value + skip, len - n - 1 - skip);
+			value += strspn(value, " \t");
+			while (end > value && strchr(" \t", end[-1]))
+				end--;
+			return mk_xstrndup(value, end > value ? (size_t)(end - value) : 0);
 		}
 		line += len;
 		line += strspn(line, "\r\n");

@@ -77,16 +77,19 @@ static int from_parts(const json_t *cluster, const json_t *user, struct mk_kube_
 	mk_autobuf ca = mk_buf_init(MK_MAX_CONFIG_FILE);
 	mk_autobuf cert = mk_buf_init(MK_MAX_CONFIG_FILE);
 	mk_autowipebuf key = mk_buf_init(MK_MAX_CONFIG_FILE);
+	const char *server = mk_json_str(cluster, "cluster.server", NULL);
 	int r = decode_data(cluster, "cluster.certificate-authority-data", &ca, err);
 
 	if (r == 0)
 		r = decode_data(user, "user.client-certificate-data", &cert, err);
 	if (r == 0)
 		r = decode_data(user, "user.client-key-data", &key, err);
+	if (r == 0 && !server)
+		r = mk_fail(err, MK_EINVALID, "kubeconfig: no cluster.server");
 	if (r < 0)
 		return r;
 	*ret = (struct mk_kube_identity){
-		.server = mk_xstrdup(mk_json_str(cluster, "cluster.server", "")),
+		.server = mk_xstrdup(server),
 		.ca_pem = mk_buf_detach(&ca),
 		.cert_pem = mk_buf_detach(&cert),
 		.key_pem = mk_buf_detach(&key),

@@ -57,16 +57,17 @@ static int watch_once(struct mk_kube *kube, const char *path, int64_t deadline,
 {
 	struct mk_http_request request = { .path = path };
 	char chunk[65536];
-	int r = mk_http_open(mk_kube_http(kube), &request, &watch->stream, err);
+	/* Begun, not opened: a server that never answers must not outwait the deadline. */
+	int r = mk_http_begin(mk_kube_http(kube), &request, &watch->stream, err);
 
 	if (r < 0)
 		return r;
-	if (mk_http_stream_status(watch->stream) >= 400)
-		return mk_fail(err, MK_ENET, "watch %s: status %ld", path,
-			mk_http_stream_status(watch->stream));
 	for (;;) {
 		ssize_t n = mk_http_read(watch->stream, chunk, sizeof(chunk), deadline, err);
 
+		if (n >= 0 && mk_http_stream_status(watch->stream) >= 400)
+			return mk_fail(err, MK_ENET, "watch %s: status %ld", path,
+				mk_http_stream_status(watch->stream));
 		if (n <= 0)
 			return (int)n;
 		mk_buf_add(&watch->line, chunk, (size_t)n);
@@ -116,29 +117,95 @@ bool mk_kube_condition(const json_t *object, const char *type)
 	return false;
 }
 
-static int judge_node(void *payload, const char *type, const json_t *object, struct mk_error *err)
-{
-	(void)payload;
-	(void)err;
-	return !mk_streq(type, "DELETED") && mk_kube_condition(object, "Ready") ? 1 : 0;
-}
-
-int mk_kube_wait_node(struct mk_kube *kube, const char *name, int64_t deadline,
-	struct mk_error *err)
-{
-	mk_autofree char *path = mk_xasprintf("/api/v1/nodes?fieldSelector=metadata.name%%3D%s", name);
-	int r = mk_kube_watch(kube, path, deadline, judge_node, NULL, err);
-
-	return r < 0 ? mk_error_wrap(err, "node '%s' is not Ready", name) : 0;
-}
-
-struct deployments {
-	const struct mk_strlist *names;
-	bool *available;
+/* A set of named objects, each of which must reach a state. */
+struct wanted {
+	const struct mk_strlist *names; /* "NAME" or "NAMESPACE/NAME" */
+	const struct mk_strlist *since; /* of leases */
+	bool *reached;
 	size_t left;
 	mk_available_report report;
 	void *payload;
 };
+
+static void note(struct wanted *wanted, const char *name, bool now)
+{
+	for (size_t i = 0; i < wanted->names->count; i++) {
+		if (!mk_streq(wanted->names->items[i], name) || wanted->reached[i] == now)
+			continue;
+		wanted->reached[i] = now;
+		wanted->left += now ? (size_t)-1 : 1;
+		if (now && wanted->report)
+			wanted->report(wanted->payload, name, wanted->left);
+	}
+}
+
+static int wait_wanted(struct mk_kube *kube, struct wanted *wanted, const char *path,
+	const char *state, int64_t deadline, mk_watch_judge judge, struct mk_error *err)
+{
+	mk_autofree bool *reached = mk_xcalloc(wanted->names->count, sizeof(bool));
+	mk_autostrlist missing = { .items = NULL };
+	mk_autofree char *list = NULL;
+	int r;
+
+	wanted->reached = reached;
+	wanted->left = wanted->names->count;
+	if (wanted->left == 0)
+		return 0;
+	r = mk_kube_watch(kube, path, deadline, judge, wanted, err);
+	if (r == 0)
+		return 0;
+	for (size_t i = 0; i < wanted->names->count; i++) {
+		if (!reached[i])
+			mk_strlist_add(&missing, wanted->names->items[i]);
+	}
+	list = mk_strlist_join(&missing, ", ");
+	return mk_error_wrap(err, "not %s: %s", state, list);
+}
+
+static int judge_node(void *payload, const char *type, const json_t *object, struct mk_error *err)
+{
+	struct wanted *wanted = payload;
+
+	(void)err;
+	note(wanted, mk_json_str(object, "metadata.name", ""),
+		!mk_streq(type, "DELETED") && mk_kube_condition(object, "Ready"));
+	return wanted->left == 0 ? 1 : 0;
+}
+
+int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
+	struct mk_error *err)
+{
+	struct wanted wanted = { .names = names };
+
+	return wait_wanted(kube, &wanted, "/api/v1/nodes", "Ready", deadline, judge_node, err);
+}
+
+static int judge_lease(void *payload, const char *type, const json_t *object,
+	struct mk_error *err)
+{
+	struct wanted *wanted = payload;
+	const char *name = mk_json_str(object, "metadata.name", "");
+
+	(void)type;
+	(void)err;
+	for (size_t i = 0; i < wanted->names->count; i++) {
+		/* Both are UTC with the same fields: compared as text, to the second. */
+		if (mk_streq(wanted->names->items[i], name))
+			note(wanted, name, strncmp(mk_json_str(object, "spec.renewTime", ""),
+				wanted->since->items[i], strlen("2006-01-02T15:04:05")) > 0);
+	}
+	return wanted->left == 0 ? 1 : 0;
+}
+
+int mk_kube_wait_leases(struct mk_kube *kube, const struct mk_strlist *names,
+	const struct mk_strlist *since, int64_t deadline, struct mk_error *err)
+{
+	struct wanted wanted = { .names = names, .since = since };
+
+	return wait_wanted(kube, &wanted,
+		"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", "back", deadline,
+		judge_lease, err);
+}
 
 static bool is_available(const json_t *object)
 {
@@ -153,52 +220,20 @@ static bool is_available(const json_t *object)
 static int judge_deployment(void *payload, const char *type, const json_t *object,
 	struct mk_error *err)
 {
-	struct deployments *d = payload;
+	struct wanted *wanted = payload;
 	mk_autofree char *name = mk_xasprintf("%s/%s",
 		mk_json_str(object, "metadata.namespace", ""), mk_json_str(object, "metadata.name", ""));
 
 	(void)err;
-	for (size_t i = 0; i < d->names->count; i++) {
-		bool now = !mk_streq(type, "DELETED") && is_available(object);
-
-		if (!mk_streq(d->names->items[i], name) || d->available[i] == now)
-			continue;
-		d->available[i] = now;
-		d->left += now ? (size_t)-1 : 1;
-		if (now && d->report)
-			d->report(d->payload, name, d->left);
-	}
-	return d->left == 0 ? 1 : 0;
-}
-
-static int not_available(const struct deployments *d, struct mk_error *err)
-{
-	mk_autostrlist missing = { .items = NULL };
-	mk_autofree char *names = NULL;
-
-	for (size_t i = 0; i < d->names->count; i++) {
-		if (!d->available[i])
-			mk_strlist_add(&missing, d->names->items[i]);
-	}
-	names = mk_strlist_join(&missing, ", ");
-	return mk_error_wrap(err, "not available: %s", names);
+	note(wanted, name, !mk_streq(type, "DELETED") && is_available(object));
+	return wanted->left == 0 ? 1 : 0;
 }
 
 int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names,
 	int64_t deadline, mk_available_report report, void *payload, struct mk_error *err)
 {
-	mk_autofree bool *available = mk_xcalloc(names->count, sizeof(bool));
-	struct deployments d = {
-		.names = names,
-		.available = available,
-		.left = names->count,
-		.report = report,
-		.payload = payload,
-	};
-	int r;
+	struct wanted wanted = { .names = names, .report = report, .payload = payload };
 
-	if (names->count == 0)
-		return 0;
-	r = mk_kube_watch(kube, "/apis/apps/v1/deployments", deadline, judge_deployment, &d, err);
-	return r < 0 ? not_available(&d, err) : 0;
+	return wait_wanted(kube, &wanted, "/apis/apps/v1/deployments", "available", deadline,
+		judge_deployment, err);
 }

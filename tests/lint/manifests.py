@@ -11,7 +11,7 @@ import subprocess
 from report import ROOT, Report, read, sources
 
 NAME = re.compile(r"\$\{([A-Z0-9_]+)\}")
-SET = re.compile(r'mk_render_setf?\(\s*&?\w+,\s*"([A-Z0-9_]+)"')
+SET = re.compile(r'(?:mk_render_setf?|set_backend)\((?:plan,)?\s*&?\w+,\s*"([A-Z0-9_]+)"')
 
 
 def names_set(path):
@@ -53,7 +53,7 @@ def check_scripts(report):
 
 def main():
     report = Report()
-    check_names(report, "node", "lib/cluster/node.c")
+    check_names(report, "node", "lib/cluster/node_files.c")
     check_names(report, "objects", "lib/cluster/step_cluster.c")
     check_scripts(report)
     embedded = re.search(r"openfaas_files\[\] = \{(.*?)\};", read("lib/cluster/step_cluster.c"),

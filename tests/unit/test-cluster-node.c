@@ -40,8 +40,8 @@ static void bringup_done(struct mk_bringup *b)
 	mk_kube_free(b->kube);
 	mk_pki_bundle_free(b->pki);
 	free(b->run_id);
-	free(b->node_name);
-	free(b->node_ip);
+	free(b->network);
+	mk_plan_done(&b->plan);
 	json_decref(b->images);
 	mk_secret_free(b->password);
 }
@@ -60,30 +60,34 @@ static char *expected_container(const char *profile, bool openfaas)
 		"\"Hostname\":\"mkcluster-control-plane\",\"Labels\":{"
 		"\"io.mkcluster.cluster\":\"mkcluster\",\"io.mkcluster.role\":\"control-plane\","
 		"\"io.mkcluster.run\":\"run1\",\"io.mkcluster.ip\":\"10.213.7.2\","
+		"\"io.mkcluster.pods\":\"10.244.0.0/24\","
 		"\"io.mkcluster.api\":\"127.0.0.1:6001\","
 		"\"io.mkcluster.registry\":\"127.0.0.1:5001\"%s},"
 		"\"Env\":[\"container=docker\"],\"StopSignal\":\"SIGRTMIN+3\","
 		"\"Volumes\":{\"/var\":{}},\"ExposedPorts\":{\"6443/tcp\":{},\"5000/tcp\":{}%s},"
-		"\"HostConfig\":{\"NetworkMode\":\"mkcluster-control-plane\","
+		"\"HostConfig\":{\"NetworkMode\":\"mkcluster-mkcluster\","
 		"\"CgroupnsMode\":\"private\",\"Tmpfs\":{\"/tmp\":\"exec,mode=1777\","
 		"\"/run\":\"exec,mode=755\"},\"PortBindings\":{"
 		"\"6443/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"6001\"}],"
 		"\"5000/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"5001\"}]%s},"
 		"\"RestartPolicy\":{\"Name\":\"unless-stopped\"},\"Init\":false%s},"
-		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"mkcluster-control-plane\":"
+		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"mkcluster-mkcluster\":"
 		"{\"IPAMConfig\":{\"IPv4Address\":\"10.213.7.2\"}}}}}",
 		openfaas ? ",\"io.mkcluster.gateway\":\"127.0.0.1:31112\"" : "",
 		openfaas ? ",\"31112/tcp\":{}" : "", openfaas ? GATEWAY_PORT : "", profile);
 }
 
-static void assert_container(const struct mk_bringup *b, enum mk_profile profile,
+static void assert_container(struct mk_bringup *b, enum mk_profile profile,
 	const char *words, bool openfaas)
 {
 	mk_autofree char *text = expected_container(words, openfaas);
 	mk_autojson *expected = json_loads(text, 0, NULL);
-	mk_autojson *container = mk_node_container(b, profile);
-	mk_autofree char *printed = mk_json_print(container);
+	mk_autojson *container = NULL;
+	mk_autofree char *printed = NULL;
 
+	b->profile = profile;
+	container = mk_node_container(b, &b->plan.nodes[0]);
+	printed = mk_json_print(container);
 	assert_non_null(expected);
 	if (!json_equal(expected, container))
 		fail_msg("the container is\n%s, not\n%s", printed, text);
@@ -135,7 +139,7 @@ static json_t *read_entry(struct mk_tar_reader *reader, const struct mk_tar_entr
 }
 
 /* The node's archive as an object, a key a member. The caller owns it. */
-static json_t *archive_of(struct mk_bringup *b)
+static json_t *archive_of(struct mk_bringup *b, size_t node)
 {
 	mk_autowipebuf tar = mk_buf_init(MK_MAX_NODE_ARCHIVE);
 	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
@@ -144,7 +148,7 @@ static json_t *archive_of(struct mk_bringup *b)
 	struct bytes bytes;
 	json_t *members = json_object();
 
-	if (mk_node_archive(b, &tar, &w.err) < 0)
+	if (mk_node_archive(b, &b->plan.nodes[node], &tar, &w.err) < 0)
 		fail_msg("%s", w.err.message);
 	bytes = (struct bytes){ .data = tar.data, .left = tar.len };
 	assert_int_equal(mk_tar_reader_open(read_bytes, &bytes, &options, &reader, &w.err), 0);
@@ -172,7 +176,7 @@ static const char *text_of(const json_t *members, const char *name)
 
 static void assert_unit(const json_t *members, const struct mk_embedded *file)
 {
-	const char *name = mk_after_prefix(file->path, "node/units/");
+	const char *name = strrchr(file->path, '/') + 1;
 	mk_autofree char *path = mk_xasprintf("etc/systemd/system/%s", name);
 	mk_autofree char *target = mk_xasprintf("/%s", path);
 	mk_autofree char *wanted =
@@ -194,7 +198,15 @@ static int count_file(void *arg, const struct mk_pki_file *file, struct mk_error
 	return 0;
 }
 
-/* Every file of manifests/node is in, filled in, and beside them only the secrets. */
+/* Whether a control plane gets this file of manifests/node. */
+static bool is_for_control_plane(const char *path)
+{
+	return mk_after_prefix(path, "node/") && !mk_after_prefix(path, "node/load-balancer/") &&
+		!mk_streq(path, "node/config/haproxy.cfg");
+}
+
+/* Every file of a control plane is in, filled in, and beside them only the secrets
+ * and the routes. */
 static void test_archive_is_whole(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
@@ -207,10 +219,11 @@ static void test_archive_is_whole(void **state)
 	(void)state;
 	serve(NULL, 0);
 	b = bringup(&spec);
-	members = archive_of(&b);
+	members = archive_of(&b, 0);
 	for (size_t i = 0; i < mk_embedded_count; i++) {
-		embedded += mk_after_prefix(mk_embedded_files[i].path, "node/") ? 1 : 0;
-		if (mk_after_prefix(mk_embedded_files[i].path, "node/units/"))
+		embedded += is_for_control_plane(mk_embedded_files[i].path) ? 1 : 0;
+		if (mk_after_prefix(mk_embedded_files[i].path, "node/units/") ||
+			mk_after_prefix(mk_embedded_files[i].path, "node/control-plane/"))
 			assert_unit(members, &mk_embedded_files[i]);
 	}
 	assert_int_equal(mk_pki_bundle_each_file(b.pki, 0, count_file, &secrets, &w.err), 0);
@@ -221,8 +234,45 @@ static void test_archive_is_whole(void **state)
 		if (left && strspn(left + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") > 0)
 			fail_msg("%s: %.40s is left", name, left);
 	}
-	assert_int_equal(files, embedded + secrets);
+	assert_int_equal(files, embedded + secrets + 1);
 	assert_true(secrets > 20);
+}
+
+/* Of three control planes, a worker and a balancer each gets what is its own. */
+static void test_several_nodes(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+	mk_autojson *second = NULL;
+	mk_autojson *worker = NULL;
+	mk_autojson *balancer = NULL;
+
+	(void)state;
+	spec.control_planes = 3;
+	spec.workers = 1;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	assert_int_equal(b.plan.count, 5);
+	assert_string_equal(b.plan.nodes[3].name, "mkcluster-worker");
+	assert_string_equal(b.plan.nodes[4].name, "mkcluster-load-balancer");
+	second = archive_of(&b, 1);
+	worker = archive_of(&b, 3);
+	balancer = archive_of(&b, 4);
+	assert_non_null(strstr(text_of(second, "etc/systemd/system/etcd.service"),
+		"mkcluster-control-plane=https://10.213.7.2:2380,"
+		"mkcluster-control-plane-2=https://10.213.7.3:2380,"));
+	assert_null(json_object_get(second, "etc/registry.yaml"));
+	assert_string_equal(text_of(worker, "etc/mkcluster/routes"),
+		"10.244.0.0/24 10.213.7.2\n10.244.1.0/24 10.213.7.3\n10.244.2.0/24 10.213.7.4\n");
+	assert_null(json_object_get(worker, "etc/systemd/system/etcd.service"));
+	assert_null(json_object_get(worker, "etc/kubernetes/pki/ca.key"));
+	assert_null(json_object_get(worker, "etc/kubernetes/admin.conf"));
+	assert_non_null(strstr(text_of(worker, "etc/kubernetes/kubelet.conf"),
+		"https://10.213.7.11:6443"));
+	assert_non_null(strstr(text_of(balancer, "etc/mkcluster/haproxy.cfg"),
+		"\tserver mkcluster-control-plane-3 10.213.7.4:6443\n"));
+	assert_null(json_object_get(balancer, "etc/systemd/system/kubelet.service"));
+	assert_non_null(member(balancer, "etc/kubernetes/pki/ca.crt"));
 }
 
 static void test_archive_modes(void **state)
@@ -247,7 +297,7 @@ static void test_archive_modes(void **state)
 	(void)state;
 	serve(NULL, 0);
 	b = bringup(&spec);
-	members = archive_of(&b);
+	members = archive_of(&b, 0);
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++)
 		assert_int_equal(
 			mk_json_int(member(members, cases[i].name), "mode", -1), cases[i].mode);
@@ -270,7 +320,7 @@ static void test_archive_variants(void **state)
 	(void)state;
 	serve(NULL, 0);
 	b = bringup(&spec);
-	plain = archive_of(&b);
+	plain = archive_of(&b, 0);
 	assert_words(text_of(plain, KUBELET), "cgroupDriver: systemd");
 	assert_words(text_of(plain, KUBELET), "10.96.0.10");
 	assert_words(text_of(plain, ETCD_UNIT),
@@ -280,7 +330,7 @@ static void test_archive_variants(void **state)
 	spec.unsafe_etcd = true;
 	b.cgroup_v1 = true;
 	b.profile = MK_PROFILE_RESTRICTED;
-	other = archive_of(&b);
+	other = archive_of(&b, 0);
 	assert_words(text_of(other, KUBELET), "cgroupDriver: cgroupfs");
 	assert_words(text_of(other, ETCD_UNIT), "--unsafe-no-fsync");
 	assert_string_not_equal(text_of(plain, "etc/containerd/config.toml"),
@@ -374,6 +424,7 @@ int main(void)
 		TEST(test_container),
 		TEST(test_archive_is_whole),
 		TEST(test_archive_modes),
+		TEST(test_several_nodes),
 		TEST(test_archive_variants),
 		TEST(test_objects),
 		TEST(test_missing_image),

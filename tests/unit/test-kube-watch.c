@@ -203,27 +203,61 @@ static void test_conditions(void **state)
 	assert_false(mk_kube_condition(NULL, "A"));
 }
 
-#define NODE(type, ready) \
-	"{\"type\":\"" type "\",\"object\":{\"status\":{\"conditions\":[{\"type\":\"Ready\"," \
-	"\"status\":\"" ready "\"}]}}}\n"
+#define NODE(type, name, ready) \
+	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name \
+	"\"},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}}\n"
 
-static void test_node(void **state)
+static int wait_nodes(const char *names, int64_t ms)
 {
-	static const struct peer_reply replies[] = { { .body = NODE("ADDED", "Unknown")
-		NODE("MODIFIED", "False") NODE("DELETED", "True") NODE("ADDED", "True"),
-		.no_length = true, .linger_ms = 9000 } };
-	static const struct peer_reply never = { .body = NODE("ADDED", "False"), .no_length = true,
-		.linger_ms = 9000 };
+	mk_autostrlist list = { .items = NULL };
+
+	mk_strlist_split(&list, names, " ");
+	return mk_kube_wait_nodes(w.kube, &list, mk_deadline(ms), &w.err);
+}
+
+static void test_nodes(void **state)
+{
+	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
+		.body = NODE("ADDED", "a", "True") NODE("ADDED", "b", "Unknown")
+			NODE("MODIFIED", "b", "False") NODE("DELETED", "b", "True")
+			NODE("ADDED", "other", "True") NODE("ADDED", "b", "True") };
+	static const struct peer_reply never = { .no_length = true, .linger_ms = 9000,
+		.body = NODE("ADDED", "a", "True") NODE("ADDED", "b", "False") };
 
 	(void)state;
-	serve("GET /api/v1/nodes", replies, 1);
-	assert_int_equal(mk_kube_wait_node(w.kube, "n", mk_deadline(5000), &w.err), 0);
-	assert_non_null(fake_peer_request(w.server, "GET /api/v1/nodes?fieldSelector="
-		"metadata.name%3Dn&watch=1&resourceVersion=0 HTTP", 0));
+	serve("GET /api/v1/nodes", &reply, 1);
+	assert_int_equal(wait_nodes("a b", 5000), 0);
+	assert_int_equal(wait_nodes("", 1), 0);
 	(void)leave(NULL);
 	serve("GET /api/v1/nodes", &never, 1);
-	assert_int_equal(mk_kube_wait_node(w.kube, "n", mk_deadline(80), &w.err), -MK_ETIMEOUT);
-	assert_words(w.err.message, "node 'n' is not Ready: ");
+	assert_int_equal(wait_nodes("a b c", 80), -MK_ETIMEOUT);
+	assert_words(w.err.message, "not Ready: b, c: ");
+}
+
+#define LEASE(name, time) \
+	"{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"" name \
+	"\"},\"spec\":{\"renewTime\":\"" time "\"}}}\n"
+
+/* A lease counts when it is newer than its own moment, to the second. */
+static void test_leases(void **state)
+{
+	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
+		.body = LEASE("a", "2026-01-01T00:00:10.999999Z") LEASE("other",
+			"2027-01-01T00:00:00Z") LEASE("a", "2026-01-01T00:00:11.000000Z")
+			LEASE("b", "2026-01-01T00:00:11.000000Z") };
+	mk_autostrlist names = { .items = NULL };
+	mk_autostrlist since = { .items = NULL };
+
+	(void)state;
+	mk_strlist_split(&names, "a b", " ");
+	mk_strlist_split(&since, "2026-01-01T00:00:10Z 2026-01-01T00:00:12Z", " ");
+	serve("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", &reply, 1);
+	assert_int_equal(mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(80), &w.err),
+		-MK_ETIMEOUT);
+	assert_words(w.err.message, "not back: b: ");
+	since.items[1][18] = '0';
+	assert_int_equal(
+		mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(5000), &w.err), 0);
 }
 
 /* A Deployment of generation 2 that wants two replicas. */
@@ -287,7 +321,9 @@ int main(void)
 		TEST(test_silence),
 		TEST(test_endless_event),
 		TEST(test_conditions),
-		TEST(test_node),
+		TEST(test_nodes),
+		TEST(test_leases),
+		TEST(test_leases),
 		TEST(test_deployments),
 		TEST(test_missing_deployments),
 	};

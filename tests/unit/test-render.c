@@ -177,7 +177,8 @@ static void test_units(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < mk_embedded_count; i++) {
-		if (!mk_after_prefix(mk_embedded_files[i].path, "node/units/"))
+		if (!mk_after_prefix(mk_embedded_files[i].path, "node/") ||
+			!mk_has_suffix(mk_embedded_files[i].path, ".service"))
 			continue;
 		check_unit(&mk_embedded_files[i]);
 		units++;

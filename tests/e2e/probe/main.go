@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command probe is what the end-to-end tests run inside pods: it looks up names,
-// and serves one HTTP answer that tells the caller's address.
+// gets URLs, and serves one HTTP answer that tells the caller's address.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -27,6 +28,17 @@ func resolve(names []string) error {
 	return nil
 }
 
+func get(url string) error {
+	client := http.Client{Timeout: 10 * time.Second}
+	answer, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	_, err = io.Copy(os.Stdout, io.LimitReader(answer.Body, 1<<20))
+	return err
+}
+
 func serve() error {
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "from %s\n", r.RemoteAddr)
@@ -39,10 +51,12 @@ func main() {
 	switch {
 	case len(os.Args) > 2 && os.Args[1] == "resolve":
 		err = resolve(os.Args[2:])
+	case len(os.Args) == 3 && os.Args[1] == "get":
+		err = get(os.Args[2])
 	case len(os.Args) == 2 && os.Args[1] == "serve":
 		err = serve()
 	default:
-		err = fmt.Errorf("usage: probe resolve NAME... | probe serve")
+		err = fmt.Errorf("usage: probe resolve NAME... | probe get URL | probe serve")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)

@@ -28,12 +28,15 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 	mk_autofree char *subnet = mk_cidr_print(&b->subnet);
 	mk_autofree char *gateway = mk_cidr_address(&b->subnet, 1);
 	mk_autofree char *id = NULL;
-	int r = mk_network_create(b->docker, b->node_name, subnet, gateway, labels, &id, err);
+	int r;
+
+	b->started = true;
+	r = mk_network_create(b->docker, b->network, subnet, gateway, b->mtu, labels, &id, err);
 
 	if (r == -MK_EEXISTS && !is_overlap(r, err))
 		mk_error_hint(err, "another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);
-	return r < 0 ? mk_error_wrap(err, "create network '%s' (%s)", b->node_name, subnet) : 0;
+	return r < 0 ? mk_error_wrap(err, "create network '%s' (%s)", b->network, subnet) : 0;
 }
 
 static bool is_refused_privilege(const struct mk_error *err)
@@ -42,42 +45,97 @@ static bool is_refused_privilege(const struct mk_error *err)
 		strstr(err->message, "unable to apply caps") || strstr(err->message, "ermission denied"));
 }
 
-static int create_container(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err)
+/* Send one request for each node, side by side; name the node that was refused. */
+static int for_all(struct mk_bringup *b, struct mk_docker_item *items, const char *what,
+	struct mk_error *err)
 {
-	mk_autojson *body = mk_node_container(b, profile);
-	int r = mk_container_create(b->docker, b->node_name, body, &b->container, err);
+	size_t failed = 0;
+	int r = mk_docker_call_all(b->docker, items, b->plan.count, &failed, err);
 
+	return r < 0 ? mk_error_wrap(err, "%s '%s'", what, b->plan.nodes[failed].name) : 0;
+}
+
+static int create_containers(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autofree struct mk_docker_item *items =
+		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	int r;
+
+	for (size_t i = 0; i < b->plan.count; i++)
+		items[i] = (struct mk_docker_item){ .method = "POST",
+			.path = mk_xasprintf("/containers/create?name=%s", b->plan.nodes[i].name),
+			.body = mk_node_container(b, &b->plan.nodes[i]) };
+	r = for_all(b, items, "create node", err);
+	for (size_t i = 0; i < b->plan.count; i++) {
+		const char *id = mk_json_str(items[i].answer, "Id", NULL);
+
+		if (id)
+			b->plan.nodes[i].container = mk_xstrdup(id);
+	}
 	if (r == -MK_EEXISTS)
 		mk_error_hint(err, "another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);
-	return r < 0 ? mk_error_wrap(err, "create node '%s'", b->node_name) : 0;
+	mk_docker_items_done(items, b->plan.count);
+	return r;
 }
 
-static int fill_container(struct mk_bringup *b, struct mk_error *err)
+static int fill_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autowipebuf archive = mk_buf_init(MK_MAX_NODE_ARCHIVE);
-	int r = mk_node_archive(b, &archive, err);
+	mk_autofree struct mk_docker_item *items =
+		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	int r = 0;
 
+	for (size_t i = 0; i < b->plan.count && r == 0; i++) {
+		items[i] = (struct mk_docker_item){ .method = "PUT",
+			.path = mk_xasprintf(
+				"/containers/%s/archive?path=%%2F", b->plan.nodes[i].container),
+			.raw = mk_buf_init(MK_MAX_NODE_ARCHIVE) };
+		r = mk_node_archive(b, &b->plan.nodes[i], &items[i].raw, err);
+	}
 	if (r == 0)
-		r = mk_container_put_archive(b->docker, b->container, "/", &archive, err);
-	return r < 0 ? mk_error_wrap(err, "fill node '%s'", b->node_name) : 0;
+		r = for_all(b, items, "fill node", err);
+	mk_docker_items_done(items, b->plan.count);
+	return r;
 }
 
-/* Create, fill and start with one profile. */
+static int start_containers(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autofree struct mk_docker_item *items =
+		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	int r;
+
+	for (size_t i = 0; i < b->plan.count; i++)
+		items[i] = (struct mk_docker_item){ .method = "POST",
+			.path = mk_xasprintf("/containers/%s/start", b->plan.nodes[i].container) };
+	r = for_all(b, items, "start node", err);
+	if (r < 0 && strstr(err->message, "port is already allocated"))
+		r = mk_error_recode(err, MK_EHOST);
+	mk_docker_items_done(items, b->plan.count);
+	return r;
+}
+
+/* Create, fill and start all nodes with one profile. */
 static int try_profile(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err)
 {
 	int r;
 
 	b->profile = profile;
-	r = create_container(b, profile, err);
+	b->started = true;
+	r = create_containers(b, err);
 	if (r == 0)
-		r = fill_container(b, err);
-	if (r < 0)
-		return r;
-	r = mk_container_start(b->docker, b->container, err);
-	if (r < 0 && strstr(err->message, "port is already allocated"))
-		(void)mk_error_recode(err, MK_EHOST);
-	return r < 0 ? mk_error_wrap(err, "start node '%s'", b->node_name) : 0;
+		r = fill_containers(b, err);
+	return r == 0 ? start_containers(b, err) : r;
+}
+
+static int remove_containers(struct mk_bringup *b, struct mk_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < b->plan.count && r == 0; i++) {
+		r = mk_container_remove(b->docker, b->plan.nodes[i].container, err);
+		free(MK_TAKE(b->plan.nodes[i].container));
+	}
+	return r;
 }
 
 /*
@@ -102,7 +160,7 @@ static enum mk_profile first_profile(const struct mk_bringup *b)
 	return line && !(bounding >> 24 & 1) ? MK_PROFILE_RESTRICTED : MK_PROFILE_PRIVILEGED;
 }
 
-static int start_container(struct mk_bringup *b, struct mk_error *err)
+static int start_all(struct mk_bringup *b, struct mk_error *err)
 {
 	enum mk_profile first = first_profile(b);
 	int r = try_profile(b, first, err);
@@ -112,33 +170,42 @@ static int start_container(struct mk_bringup *b, struct mk_error *err)
 		return r;
 	mk_trace("the engine refuses a privileged container: %s", err->message);
 	mk_error_done(err);
-	r = mk_container_remove(b->docker, b->container, err);
-	free(MK_TAKE(b->container));
+	r = remove_containers(b, err);
 	return r == 0 ? try_profile(b, MK_PROFILE_RESTRICTED, err) : r;
 }
 
-int mk_step_start_node(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+/* What depends on the subnet is made again with the next one. */
+static int choose_again(struct mk_bringup *b, unsigned tries, struct mk_error *err)
 {
+	mk_autofree char *note = NULL;
+	int r = mk_host_choose_subnet(b->docker, b->spec, tries, &b->subnet, err);
+
+	if (r < 0)
+		return r;
+	mk_pki_bundle_free(MK_TAKE(b->pki));
+	mk_secret_free(MK_TAKE(b->password));
+	free(MK_TAKE(b->network));
+	mk_plan_done(&b->plan);
+	return mk_step_make_secrets(b, &note, err);
+}
+
+int mk_step_start_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	mk_autofree char *subnet = NULL;
 	int r = create_network(b, err);
 
 	for (unsigned tries = 1; is_overlap(r, err) && tries < SUBNET_TRIES; tries++) {
 		mk_error_done(err);
-		r = mk_host_choose_subnet(b->docker, b->spec, tries, &b->subnet, err);
-		if (r < 0)
-			return r;
-		mk_pki_bundle_free(MK_TAKE(b->pki));
-		mk_secret_free(MK_TAKE(b->password));
-		free(MK_TAKE(b->node_name));
-		free(MK_TAKE(b->node_ip));
-		r = mk_step_make_secrets(b, ret_note, err);
+		r = choose_again(b, tries, err);
 		if (r == 0)
 			r = create_network(b, err);
 	}
 	if (r == 0)
-		r = start_container(b, err);
+		r = start_all(b, err);
 	if (r < 0)
 		return r;
-	*ret_note = mk_xasprintf("%s at %s, profile %s", b->node_name, b->node_ip,
+	subnet = mk_cidr_print(&b->subnet);
+	*ret_note = mk_xasprintf("%zu on %s, profile %s", b->plan.count, subnet,
 		b->profile == MK_PROFILE_PRIVILEGED ? "privileged" : "restricted");
 	return 0;
 }
@@ -156,18 +223,20 @@ static int check_units_seldom(struct mk_bringup *b, struct mk_error *err)
 	return mk_check_units(b, err);
 }
 
+/* Whether the first control plane, without which nothing begins, still runs. */
 static int still_runs(void *payload, struct mk_error *err)
 {
 	struct mk_bringup *b = payload;
+	const struct mk_node_plan *node = &b->plan.nodes[0];
 	mk_autojson *info = NULL;
-	int r = mk_container_inspect(b->docker, b->container, &info, err);
+	int r = mk_container_inspect(b->docker, node->container, &info, err);
 
 	if (r < 0)
 		return r;
 	if (json_is_true(mk_json_at(info, "State.Running")) &&
 		mk_json_int(info, "RestartCount", 0) == 0)
 		return check_units_seldom(b, err);
-	return mk_fail(err, MK_EBRINGUP, "node '%s' stopped with status %lld", b->node_name,
+	return mk_fail(err, MK_EBRINGUP, "node '%s' stopped with status %lld", node->name,
 		mk_json_int(info, "State.ExitCode", -1));
 }
 
@@ -192,5 +261,5 @@ int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err
 	(void)ret_note;
 	if (r == 0)
 		r = mk_kube_wait_ready(b->kube, b->deadline, still_runs, b, err);
-	return r < 0 ? mk_error_wrap(err, "the API server of '%s' is not ready", b->node_name) : 0;
+	return r < 0 ? mk_error_wrap(err, "the API server of '%s' is not ready", b->spec->name) : 0;
 }

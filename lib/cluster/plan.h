@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machines of a cluster: names, roles and addresses, all decided before the
+ * first container is made, and none left to the engine, which would give others
+ * at the next start.
+ */
+#ifndef MK_CLUSTER_PLAN_H
+#define MK_CLUSTER_PLAN_H
+
+#include "lib/cluster/spec.h"
+
+enum mk_role {
+	MK_ROLE_CONTROL_PLANE,
+	MK_ROLE_WORKER,
+	MK_ROLE_LOAD_BALANCER, /* no Kubernetes node: only in front of 2 or more API servers */
+};
+
+/** "control-plane", "worker", "load-balancer": in names and labels. */
+const char *mk_role_name(enum mk_role role);
+
+struct mk_node_plan {
+	enum mk_role role;
+	char *name;     /* of container, host and Kubernetes node */
+	char *ip;
+	char *pod_cidr; /* NULL for a load balancer */
+	char *container; /* the engine's id, once created */
+};
+
+/** Control planes first, then workers, then the load balancer if there is one. */
+struct mk_plan {
+	struct mk_node_plan *nodes;
+	size_t count;
+	size_t kube_count; /* Kubernetes nodes: without the load balancer */
+	size_t control_planes;
+	char *api_ip;     /* where other machines reach the API */
+};
+
+/** Plan the cluster of a spec on this /24. MK_EUSAGE when it is too small. */
+int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet,
+	struct mk_plan *ret, struct mk_error *err) MK_CHECKED;
+void mk_plan_done(struct mk_plan *plan);
+
+/** The machine whose ports are published: the load balancer, or the only control plane. */
+struct mk_node_plan *mk_plan_front(const struct mk_plan *plan);
+bool mk_plan_has_balancer(const struct mk_plan *plan);
+
+#endif
