@@ -21,29 +21,42 @@ struct options {
 
 static const char *const from_choices[] = { "auto", "release", "modules", NULL };
 
-#define SOURCE_OPTIONS \
-	{ .name = "from", .kind = MK_OPTION_CHOICE, .choices = from_choices, \
-		.offset = offsetof(struct options, from), \
-		.help = "published releases, or Go modules (auto: what can be reached)" }, \
-	{ .name = "mirror", .kind = MK_OPTION_STRING, .value = "URL|DIR", \
-		.offset = offsetof(struct options, mirror), \
-		.help = "take releases from this root instead of their own hosts" }
+#define SOURCE_OPTIONS                                                                             \
+	{ .name = "from",                                                                          \
+		.kind = MK_OPTION_CHOICE,                                                          \
+		.choices = from_choices,                                                           \
+		.offset = offsetof(struct options, from),                                          \
+		.help = "published releases, or Go modules (auto: what can be reached)" },         \
+	{                                                                                          \
+		.name = "mirror", .kind = MK_OPTION_STRING, .value = "URL|DIR",                    \
+		.offset = offsetof(struct options, mirror),                                        \
+		.help = "take releases from this root instead of their own hosts"                  \
+	}
 
 static const struct mk_option image_options[] = {
 	SOURCE_OPTIONS,
-	{ .name = "image", .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "image",
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, image),
 		.help = "name of the image (" MK_NODEIMAGE_DEFAULT ")" },
-	{ .name = "base-image", .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "base-image",
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, base_image),
 		.help = "a Debian bookworm to start from (" MK_BASE_IMAGE_DEFAULT ")" },
-	{ .name = "force", .kind = MK_OPTION_ON, .offset = offsetof(struct options, force),
+	{ .name = "force",
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct options, force),
 		.help = "build even when nothing has changed" },
 };
 
 static const struct mk_option component_options[] = {
 	SOURCE_OPTIONS,
-	{ .name = "output", .letter = 'o', .kind = MK_OPTION_STRING, .value = "DIR",
+	{ .name = "output",
+		.letter = 'o',
+		.kind = MK_OPTION_STRING,
+		.value = "DIR",
 		.offset = offsetof(struct options, output),
 		.help = "the folder to put the programs into (.)" },
 };

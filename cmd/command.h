@@ -27,21 +27,21 @@ enum mk_exit {
 };
 
 enum mk_option_kind {
-	MK_OPTION_ON,     /* sets a bool to true; takes no value */
-	MK_OPTION_OFF,    /* sets a bool to false */
-	MK_OPTION_STRING, /* const char *, of argv */
-	MK_OPTION_CHOICE, /* int: the index of the word in `choices` */
-	MK_OPTION_NUMBER, /* int64_t, not negative */
+	MK_OPTION_ON,      /* sets a bool to true; takes no value */
+	MK_OPTION_OFF,     /* sets a bool to false */
+	MK_OPTION_STRING,  /* const char *, of argv */
+	MK_OPTION_CHOICE,  /* int: the index of the word in `choices` */
+	MK_OPTION_NUMBER,  /* int64_t, not negative */
 	MK_OPTION_SECONDS, /* int64_t milliseconds, from "90s", "2m" or "90" */
 };
 
 struct mk_option {
-	const char *name;  /* without the dashes */
-	char letter;       /* or '\0' */
+	const char *name; /* without the dashes */
+	char letter;      /* or '\0' */
 	enum mk_option_kind kind;
-	const char *value; /* what help calls its value: "NAME" */
+	const char *value;          /* what help calls its value: "NAME" */
 	const char *const *choices; /* ends with NULL */
-	size_t offset;     /* in the command's options struct */
+	size_t offset;              /* in the command's options struct */
 	const char *help;
 };
 
@@ -54,8 +54,8 @@ struct mk_context {
 };
 
 struct mk_command {
-	const char *path;     /* "get nodes" */
-	const char *alias;    /* a second path, or NULL */
+	const char *path;      /* "get nodes" */
+	const char *alias;     /* a second path, or NULL */
 	const char *arguments; /* for usage: "NAME...", or NULL */
 	size_t min_arguments, max_arguments;
 	const char *summary;  /* one line */
@@ -63,7 +63,7 @@ struct mk_command {
 	const char *examples; /* lines, or NULL */
 	const struct mk_option *options;
 	size_t option_count;
-	size_t options_size; /* of the struct that the offsets point into */
+	size_t options_size;         /* of the struct that the offsets point into */
 	void (*init)(void *options); /* defaults that are not zero; may be NULL */
 	int (*run)(const struct mk_context *context, const void *options,
 		const struct mk_strlist *arguments, struct mk_error *err);

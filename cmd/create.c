@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mkcluster create [cluster] */
+#include "lib/cluster/create.h"
 #include "cmd/command.h"
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
-#include "lib/cluster/create.h"
 
 struct options {
 	const char *name;
@@ -22,42 +22,70 @@ struct options {
 static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
 
 static const struct mk_option options[] = {
-	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "name",
+		.letter = 'n',
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, name),
 		.help = "the cluster's name (mkcluster)" },
-	{ .name = "config", .kind = MK_OPTION_STRING, .value = "FILE",
+	{ .name = "config",
+		.kind = MK_OPTION_STRING,
+		.value = "FILE",
 		.offset = offsetof(struct options, config),
 		.help = "read a cluster config; - is standard input" },
-	{ .name = "image", .kind = MK_OPTION_STRING, .value = "IMAGE",
+	{ .name = "image",
+		.kind = MK_OPTION_STRING,
+		.value = "IMAGE",
 		.offset = offsetof(struct options, image),
 		.help = "node image (" MK_DEFAULT_IMAGE ")" },
-	{ .name = "control-planes", .kind = MK_OPTION_NUMBER, .value = "N",
+	{ .name = "control-planes",
+		.kind = MK_OPTION_NUMBER,
+		.value = "N",
 		.offset = offsetof(struct options, control_planes),
 		.help = "number of control planes, odd (1)" },
-	{ .name = "workers", .letter = 'w', .kind = MK_OPTION_NUMBER, .value = "N",
-		.offset = offsetof(struct options, workers), .help = "number of workers (0)" },
-	{ .name = "no-openfaas", .kind = MK_OPTION_OFF,
-		.offset = offsetof(struct options, openfaas), .help = "Kubernetes only" },
-	{ .name = "profile", .kind = MK_OPTION_CHOICE, .choices = profiles,
+	{ .name = "workers",
+		.letter = 'w',
+		.kind = MK_OPTION_NUMBER,
+		.value = "N",
+		.offset = offsetof(struct options, workers),
+		.help = "number of workers (0)" },
+	{ .name = "no-openfaas",
+		.kind = MK_OPTION_OFF,
+		.offset = offsetof(struct options, openfaas),
+		.help = "Kubernetes only" },
+	{ .name = "profile",
+		.kind = MK_OPTION_CHOICE,
+		.choices = profiles,
 		.offset = offsetof(struct options, profile),
 		.help = "rights of the node's container (auto)" },
-	{ .name = "kubeconfig", .kind = MK_OPTION_STRING, .value = "FILE",
+	{ .name = "kubeconfig",
+		.kind = MK_OPTION_STRING,
+		.value = "FILE",
 		.offset = offsetof(struct options, kubeconfig),
 		.help = "merge into this file ($KUBECONFIG, ~/.kube/config)" },
-	{ .name = "no-switch-context", .kind = MK_OPTION_OFF,
+	{ .name = "no-switch-context",
+		.kind = MK_OPTION_OFF,
 		.offset = offsetof(struct options, switch_context),
 		.help = "leave the current context as it is" },
-	{ .name = "timeout", .kind = MK_OPTION_SECONDS, .value = "TIME",
-		.offset = offsetof(struct options, timeout_ms), .help = "give up after (5m)" },
-	{ .name = "retain", .kind = MK_OPTION_ON, .offset = offsetof(struct options, retain),
+	{ .name = "timeout",
+		.kind = MK_OPTION_SECONDS,
+		.value = "TIME",
+		.offset = offsetof(struct options, timeout_ms),
+		.help = "give up after (5m)" },
+	{ .name = "retain",
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct options, retain),
 		.help = "keep what was made when it fails" },
 };
 
 static void init(void *o)
 {
 	*(struct options *)o = (struct options){ .openfaas = true,
-		.switch_context = true, .timeout_ms = 300000, .profile = -1,
-		.control_planes = -1, .workers = -1 };
+		.switch_context = true,
+		.timeout_ms = 300000,
+		.profile = -1,
+		.control_planes = -1,
+		.workers = -1 };
 }
 
 static int make_spec(const struct options *o, struct mk_cluster_spec *spec, struct mk_error *err)
@@ -100,26 +128,31 @@ static void print_result(struct mk_progress *p, const struct mk_cluster_spec *sp
 {
 	mk_autofree char *time = mk_format_duration(ms);
 	bool is_default = mk_streq(spec->name, MK_DEFAULT_NAME);
-	mk_autofree char *name = is_default ? mk_xstrdup("") : mk_xasprintf(" --name %s", spec->name);
+	mk_autofree char *name = is_default ? mk_xstrdup("")
+					    : mk_xasprintf(" --name %s", spec->name);
 
 	mk_progress_say(p, "\nCluster '%s' is ready after %s.", spec->name, time);
 	if (result->gateway_moved)
 		mk_progress_say(p, "  port %lld is taken, so the gateway has the next free one",
 			(long long)spec->gateway_port);
 	if (result->stand_in)
-		mk_progress_say(p, "  the provider is mkcluster's stand-in, not faas-netes: this "
+		mk_progress_say(p,
+			"  the provider is mkcluster's stand-in, not faas-netes: this "
 			"node image\n  was built where the genuine image cannot be had");
-	mk_progress_say(p, "  Kubernetes  %s   (kubectl --context %s)", result->api_url,
-		result->context);
+	mk_progress_say(
+		p, "  Kubernetes  %s   (kubectl --context %s)", result->api_url, result->context);
 	if (result->gateway_url) {
 		mk_progress_say(p, "  OpenFaaS    %s", result->gateway_url);
-		mk_progress_say(p, "  Portal      %s/ui/   user admin, password: mkcluster get password%s",
+		mk_progress_say(p,
+			"  Portal      %s/ui/   user admin, password: mkcluster get password%s",
 			result->gateway_url, name);
 	}
 	mk_progress_say(p, "  Registry    %s", result->registry);
 	if (result->gateway_url)
-		mk_progress_say(p, "\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "
-			"--password-stdin", name, result->gateway_url);
+		mk_progress_say(p,
+			"\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "
+			"--password-stdin",
+			name, result->gateway_url);
 	else
 		mk_progress_say(p, "\nNext:\n  kubectl --context %s get nodes", result->context);
 }

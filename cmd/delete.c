@@ -14,12 +14,20 @@ struct options {
 };
 
 static const struct mk_option options[] = {
-	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "name",
+		.letter = 'n',
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, name),
 		.help = "the cluster's name (mkcluster)" },
-	{ .name = "all", .letter = 'A', .kind = MK_OPTION_ON,
-		.offset = offsetof(struct options, all), .help = "every cluster of mkcluster" },
-	{ .name = "kubeconfig", .kind = MK_OPTION_STRING, .value = "FILE",
+	{ .name = "all",
+		.letter = 'A',
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct options, all),
+		.help = "every cluster of mkcluster" },
+	{ .name = "kubeconfig",
+		.kind = MK_OPTION_STRING,
+		.value = "FILE",
 		.offset = offsetof(struct options, kubeconfig),
 		.help = "remove from this file ($KUBECONFIG, ~/.kube/config)" },
 };
@@ -59,8 +67,8 @@ static int delete_all(struct mk_docker *docker, const char *kubeconfig,
 		return result;
 	json_array_foreach (clusters, i, cluster) {
 		mk_autoerror one = { .code = MK_OK };
-		int r = delete_one(docker, mk_json_str(cluster, "name", ""), kubeconfig, progress,
-			&one);
+		int r = delete_one(
+			docker, mk_json_str(cluster, "name", ""), kubeconfig, progress, &one);
 
 		if (r < 0 && result == 0) {
 			mk_error_move(err, &one);
@@ -86,8 +94,8 @@ static int run(const struct mk_context *context, const void *opts,
 	if (r == 0)
 		r = mk_docker_new(NULL, &docker, err);
 	if (r == 0)
-		r = o->all ? delete_all(docker, o->kubeconfig, &progress, err) :
-			     delete_one(docker, name, o->kubeconfig, &progress, err);
+		r = o->all ? delete_all(docker, o->kubeconfig, &progress, err)
+			   : delete_one(docker, name, o->kubeconfig, &progress, err);
 	mk_progress_close(&progress);
 	return r;
 }
@@ -96,8 +104,9 @@ const struct mk_command mk_command_delete = {
 	.path = "delete",
 	.alias = "delete cluster",
 	.summary = "remove a cluster and everything of it",
-	.about = "Containers, volumes, network and kubeconfig entries. A cluster that is not there\n"
-		 "is fine.\n",
+	.about =
+		"Containers, volumes, network and kubeconfig entries. A cluster that is not there\n"
+		"is fine.\n",
 	.examples = "  mkcluster delete\n"
 		    "  mkcluster delete --all\n",
 	.options = options,

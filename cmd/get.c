@@ -15,13 +15,17 @@ struct options {
 	bool internal;
 };
 
-#define NAME_OPTION(text) \
-	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME", \
-		.offset = offsetof(struct options, name), .help = (text) }
-#define OUTPUT_OPTION \
-	{ .name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE, \
-		.choices = mk_output_choices, .offset = offsetof(struct options, output), \
-		.help = "how to print it (text)" }
+#define NAME_OPTION(text)                                                                          \
+	{                                                                                          \
+		.name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",          \
+		.offset = offsetof(struct options, name), .help = (text)                           \
+	}
+#define OUTPUT_OPTION                                                                              \
+	{                                                                                          \
+		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
+		.choices = mk_output_choices, .offset = offsetof(struct options, output),          \
+		.help = "how to print it (text)"                                                   \
+	}
 
 static const struct mk_option list_options[] = { OUTPUT_OPTION };
 static const struct mk_option node_options[] = {
@@ -31,7 +35,9 @@ static const struct mk_option node_options[] = {
 static const struct mk_option kubeconfig_options[] = {
 	NAME_OPTION("the cluster's name (mkcluster)"),
 	OUTPUT_OPTION,
-	{ .name = "internal", .kind = MK_OPTION_ON, .offset = offsetof(struct options, internal),
+	{ .name = "internal",
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct options, internal),
 		.help = "with the address inside the cluster's network" },
 };
 static const struct mk_option password_options[] = {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mkcluster stop|start|restart|pause|resume */
+#include "lib/cluster/lifecycle.h"
 #include "cmd/command.h"
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
-#include "lib/cluster/lifecycle.h"
 #include "lib/cluster/spec.h"
 
 struct options {
@@ -12,12 +12,18 @@ struct options {
 };
 
 static const struct mk_option options[] = {
-	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "name",
+		.letter = 'n',
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, name),
 		.help = "the cluster's name (mkcluster)" },
 	/* Last, so that the commands that do not wait can leave it out. */
-	{ .name = "timeout", .kind = MK_OPTION_SECONDS, .value = "TIME",
-		.offset = offsetof(struct options, timeout_ms), .help = "give up after (3m)" },
+	{ .name = "timeout",
+		.kind = MK_OPTION_SECONDS,
+		.value = "TIME",
+		.offset = offsetof(struct options, timeout_ms),
+		.help = "give up after (3m)" },
 };
 
 #define WITHOUT_TIMEOUT (MK_ARRAY_LEN(options) - 1)
@@ -28,12 +34,12 @@ static void init(void *o)
 }
 
 typedef int (*plain_action)(struct mk_docker *docker, const char *name, struct mk_error *err);
-typedef int (*waiting_action)(struct mk_docker *docker, const char *name, int64_t deadline,
-	struct mk_error *err);
+typedef int (*waiting_action)(
+	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err);
 
 /* One command: what does not wait, then what does; either may be missing. */
-static int run_actions(const struct mk_context *context, const struct options *o,
-	const char *verb, plain_action plain, waiting_action waiting, struct mk_error *err)
+static int run_actions(const struct mk_context *context, const struct options *o, const char *verb,
+	plain_action plain, waiting_action waiting, struct mk_error *err)
 {
 	struct mk_progress progress = { .context = context };
 	mk_autofree char *title = mk_xasprintf("%s cluster '%s'", verb, o->name);
@@ -89,22 +95,22 @@ static int resume(const struct mk_context *context, const void *o,
 	return run_actions(context, o, "Resuming", NULL, mk_cluster_resume, err);
 }
 
-#define COMMAND(words, text, more, count, function) \
-	{ \
-		.path = (words), .summary = (text), .about = (more), .options = options, \
-		.option_count = (count), .options_size = sizeof(struct options), .init = init, \
-		.run = (function), \
+#define COMMAND(words, text, more, count, function)                                                \
+	{                                                                                          \
+		.path = (words), .summary = (text), .about = (more), .options = options,           \
+		.option_count = (count), .options_size = sizeof(struct options), .init = init,     \
+		.run = (function),                                                                 \
 	}
 
-const struct mk_command mk_command_stop = COMMAND("stop", "shut a cluster down, keeping its data",
-	NULL, WITHOUT_TIMEOUT, stop);
+const struct mk_command mk_command_stop = COMMAND(
+	"stop", "shut a cluster down, keeping its data", NULL, WITHOUT_TIMEOUT, stop);
 
 const struct mk_command mk_command_start = COMMAND("start", "start a cluster that was stopped",
 	"Returns when all nodes have reported and are Ready, and the gateway answers.\n",
 	MK_ARRAY_LEN(options), start);
 
-const struct mk_command mk_command_restart = COMMAND("restart", "stop and start a cluster", NULL,
-	MK_ARRAY_LEN(options), restart);
+const struct mk_command mk_command_restart = COMMAND(
+	"restart", "stop and start a cluster", NULL, MK_ARRAY_LEN(options), restart);
 
 const struct mk_command mk_command_pause = COMMAND("pause",
 	"freeze a cluster: no CPU is used, memory is kept", NULL, WITHOUT_TIMEOUT, pause_cluster);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mkcluster load image|archive */
+#include "lib/cluster/load.h"
 #include "cmd/command.h"
 #include "cmd/progress.h"
 #include "lib/base/clock.h"
-#include "lib/cluster/load.h"
 #include "lib/cluster/spec.h"
 
 #include <stdio.h>
@@ -14,11 +14,18 @@ struct options {
 };
 
 static const struct mk_option options[] = {
-	{ .name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",
+	{ .name = "name",
+		.letter = 'n',
+		.kind = MK_OPTION_STRING,
+		.value = "NAME",
 		.offset = offsetof(struct options, name),
 		.help = "the cluster's name (mkcluster)" },
-	{ .name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE, .choices = mk_output_choices,
-		.offset = offsetof(struct options, output), .help = "how to print it (text)" },
+	{ .name = "output",
+		.letter = 'o',
+		.kind = MK_OPTION_CHOICE,
+		.choices = mk_output_choices,
+		.offset = offsetof(struct options, output),
+		.help = "how to print it (text)" },
 };
 
 static const char *cluster_name(const struct options *o)
@@ -32,9 +39,9 @@ static json_t *image_json(const struct mk_loaded_image *image)
 
 	for (size_t i = 0; i < image->names.count; i++)
 		(void)json_array_append_new(names, json_string(image->names.items[i]));
-	return mk_json_pack("{s:o,s:s,s:I,s:I,s:I}", "names", names, "id", image->id,
-		"layersSent", (json_int_t)image->layers_sent, "layersPresent",
-		(json_int_t)image->layers_there, "bytesSent", (json_int_t)image->bytes_sent);
+	return mk_json_pack("{s:o,s:s,s:I,s:I,s:I}", "names", names, "id", image->id, "layersSent",
+		(json_int_t)image->layers_sent, "layersPresent", (json_int_t)image->layers_there,
+		"bytesSent", (json_int_t)image->bytes_sent);
 }
 
 static void print_json(const struct mk_load_report *report)
@@ -48,16 +55,16 @@ static void print_json(const struct mk_load_report *report)
 	(void)printf("%s\n", text ? text : "[]");
 }
 
-static void print_text(struct mk_progress *progress, const struct mk_load_report *report,
-	int64_t ms)
+static void print_text(
+	struct mk_progress *progress, const struct mk_load_report *report, int64_t ms)
 {
 	for (size_t i = 0; i < report->count; i++) {
 		const struct mk_loaded_image *image = &report->images[i];
 		mk_autofree char *bytes = mk_format_bytes(image->bytes_sent);
-		mk_autofree char *note = image->layers_sent == 0 ?
-			mk_xstrdup("the registry had all of it") :
-			mk_xasprintf("%zu of %zu layers sent, %s", image->layers_sent,
-				image->layers_sent + image->layers_there, bytes);
+		mk_autofree char *note = image->layers_sent == 0
+			? mk_xstrdup("the registry had all of it")
+			: mk_xasprintf("%zu of %zu layers sent, %s", image->layers_sent,
+				  image->layers_sent + image->layers_there, bytes);
 
 		for (size_t j = 0; j < image->names.count; j++)
 			mk_progress_end(progress, image->names.items[j], ms, note);
@@ -116,8 +123,9 @@ const struct mk_command mk_command_load_image = {
 	.min_arguments = 1,
 	.max_arguments = SIZE_MAX,
 	.summary = "put the engine's images into the cluster's registry",
-	.about = "Only layers that the registry lacks are sent. A function may then name the image,\n"
-		 "pull policy Always included: nodes ask this registry first for every name.\n",
+	.about =
+		"Only layers that the registry lacks are sent. A function may then name the image,\n"
+		"pull policy Always included: nodes ask this registry first for every name.\n",
 	.examples = "  mkcluster load image example/hello:1\n",
 	.options = options,
 	.option_count = MK_ARRAY_LEN(options),

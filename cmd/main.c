@@ -37,8 +37,8 @@ static int exit_status(enum mk_code code)
 static void print_error(const struct mk_error *err, bool quiet)
 {
 	if (err->detail && !quiet)
-		(void)fprintf(stderr, "%s%s", err->detail,
-			mk_has_suffix(err->detail, "\n") ? "" : "\n");
+		(void)fprintf(
+			stderr, "%s%s", err->detail, mk_has_suffix(err->detail, "\n") ? "" : "\n");
 	(void)fprintf(stderr, "mkcluster: %s\n", err->message);
 	if (err->hint && !quiet)
 		(void)fprintf(stderr, "  %s\n", err->hint);

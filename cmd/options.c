@@ -5,16 +5,25 @@
 
 /* Options that every command takes. */
 static const struct mk_option common[] = {
-	{ .name = "help", .letter = 'h', .kind = MK_OPTION_ON,
-		.offset = offsetof(struct mk_invocation, help), .help = "show this help" },
-	{ .name = "quiet", .letter = 'q', .kind = MK_OPTION_ON,
+	{ .name = "help",
+		.letter = 'h',
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct mk_invocation, help),
+		.help = "show this help" },
+	{ .name = "quiet",
+		.letter = 'q',
+		.kind = MK_OPTION_ON,
 		.offset = offsetof(struct mk_invocation, context.quiet),
 		.help = "say nothing but errors" },
-	{ .name = "verbose", .letter = 'v', .kind = MK_OPTION_ON,
+	{ .name = "verbose",
+		.letter = 'v',
+		.kind = MK_OPTION_ON,
 		.offset = offsetof(struct mk_invocation, context.verbose),
 		.help = "show each engine and API request" },
-	{ .name = "version", .kind = MK_OPTION_ON,
-		.offset = offsetof(struct mk_invocation, version), .help = "show the version" },
+	{ .name = "version",
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct mk_invocation, version),
+		.help = "show the version" },
 };
 
 void mk_invocation_done(struct mk_invocation *invocation)
@@ -116,8 +125,8 @@ bool mk_parse_seconds(const char *text, int64_t *ret)
 	return true;
 }
 
-static int set_choice(const struct mk_option *option, const char *value, int *target,
-	struct mk_error *err)
+static int set_choice(
+	const struct mk_option *option, const char *value, int *target, struct mk_error *err)
 {
 	mk_autostrlist words = { .items = NULL };
 	mk_autofree char *list = NULL;
@@ -133,8 +142,8 @@ static int set_choice(const struct mk_option *option, const char *value, int *ta
 	return mk_fail(err, MK_EUSAGE, "--%s: '%s' is none of %s", option->name, value, list);
 }
 
-static int set_number(const struct mk_option *option, const char *value, int64_t *target,
-	struct mk_error *err)
+static int set_number(
+	const struct mk_option *option, const char *value, int64_t *target, struct mk_error *err)
 {
 	uint64_t number;
 
@@ -144,8 +153,8 @@ static int set_number(const struct mk_option *option, const char *value, int64_t
 	return 0;
 }
 
-static int set_option(const struct mk_option *option, void *target, const char *value,
-	struct mk_error *err)
+static int set_option(
+	const struct mk_option *option, void *target, const char *value, struct mk_error *err)
 {
 	switch (option->kind) {
 	case MK_OPTION_ON:
@@ -174,24 +183,24 @@ static bool takes_value(const struct mk_option *option)
 }
 
 /* The option called `name` (or by letter when `len` is 1 and `by_letter`). */
-static const struct mk_option *find_option(const struct mk_option *options, size_t count,
-	const char *name, size_t len, bool by_letter)
+static const struct mk_option *find_option(
+	const struct mk_option *options, size_t count, const char *name, size_t len, bool by_letter)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (by_letter ? options[i].letter == name[0] :
-				strlen(options[i].name) == len && !strncmp(options[i].name, name, len))
+		if (by_letter ? options[i].letter == name[0]
+			      : strlen(options[i].name) == len &&
+					!strncmp(options[i].name, name, len))
 			return &options[i];
 	}
 	return NULL;
 }
 
-static int unknown_option(const struct mk_command *command, const char *word,
-	struct mk_error *err)
+static int unknown_option(const struct mk_command *command, const char *word, struct mk_error *err)
 {
 	const char *names[64];
 	size_t count = 0;
-	mk_autofree char *bare = mk_xstrndup(word + strspn(word, "-"),
-		strcspn(word + strspn(word, "-"), "="));
+	mk_autofree char *bare = mk_xstrndup(
+		word + strspn(word, "-"), strcspn(word + strspn(word, "-"), "="));
 	const char *near;
 
 	for (size_t i = 0; command && i < command->option_count && count < 60; i++)
@@ -229,8 +238,8 @@ static int needs_value(const struct mk_option *option, struct mk_error *err)
 }
 
 /* One word that begins with a dash; may take the next word as its value. */
-static int parse_option(struct mk_invocation *inv, int argc, char **argv, int *at,
-	struct mk_error *err)
+static int parse_option(
+	struct mk_invocation *inv, int argc, char **argv, int *at, struct mk_error *err)
 {
 	const struct mk_command *command = inv->command;
 	const char *word = argv[*at];
@@ -262,8 +271,8 @@ static int parse_option(struct mk_invocation *inv, int argc, char **argv, int *a
 }
 
 /* Words before any option name the command: `mkcluster -v get nodes` too. */
-static int choose_command(struct mk_invocation *inv, int argc, char **argv, int *ret_skip,
-	struct mk_error *err)
+static int choose_command(
+	struct mk_invocation *inv, int argc, char **argv, int *ret_skip, struct mk_error *err)
 {
 	char *words[2];
 	size_t count = 0, used = 0;
@@ -307,8 +316,8 @@ static int check_arguments(const struct mk_invocation *inv, struct mk_error *err
 	return -MK_EUSAGE;
 }
 
-static int parse_words(struct mk_invocation *inv, int argc, char **argv, int skip,
-	struct mk_error *err)
+static int parse_words(
+	struct mk_invocation *inv, int argc, char **argv, int skip, struct mk_error *err)
 {
 	bool only_words = false;
 
@@ -374,13 +383,14 @@ void mk_help_overview(FILE *out, const char *group)
 
 	(void)fprintf(out, "Usage: mkcluster %sCOMMAND [OPTIONS]\n\n", prefix);
 	if (!group)
-		(void)fprintf(out, "Kubernetes clusters in containers, made the hard way, "
-				   "with OpenFaaS on them.\n\n");
+		(void)fprintf(out,
+			"Kubernetes clusters in containers, made the hard way, "
+			"with OpenFaaS on them.\n\n");
 	(void)fprintf(out, "Commands:\n");
 	for (size_t i = 0; i < mk_command_count; i++) {
 		if (mk_after_prefix(mk_commands[i]->path, prefix))
-			(void)fprintf(out, "  %-18s %s\n", mk_commands[i]->path,
-				mk_commands[i]->summary);
+			(void)fprintf(
+				out, "  %-18s %s\n", mk_commands[i]->path, mk_commands[i]->summary);
 	}
 	(void)fprintf(out, "\nOptions of every command:\n");
 	for (size_t i = 0; i < MK_ARRAY_LEN(common); i++)

@@ -23,8 +23,8 @@ void mk_invocation_done(struct mk_invocation *invocation);
 
 /** Parse argv (without the program's name). MK_EUSAGE, with "did you mean" as
  * the hint. The strings are argv's and must outlive the invocation. */
-int mk_options_parse(int argc, char **argv, struct mk_invocation *ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_options_parse(
+	int argc, char **argv, struct mk_invocation *ret, struct mk_error *err) MK_CHECKED;
 
 /** Print the list of commands; of one group ("get") when `group` is not NULL. */
 void mk_help_overview(FILE *out, const char *group);

@@ -19,8 +19,7 @@ void mk_progress_begin(struct mk_progress *progress, const char *title);
 
 /** Replace what the live line says beside the title; nothing without a terminal. */
 void mk_progress_note(struct mk_progress *progress, const char *title, const char *note);
-void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms,
-	const char *note);
+void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms, const char *note);
 
 /** A line of its own, such as a warning. */
 void mk_progress_say(struct mk_progress *progress, const char *fmt, ...) MK_PRINTF(2, 3);

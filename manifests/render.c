@@ -79,8 +79,8 @@ int mk_render_text(const struct mk_render *render, const char *what, const char 
 	}
 }
 
-int mk_render_file(const struct mk_render *render, const char *path, struct mk_buf *ret,
-	struct mk_error *err)
+int mk_render_file(
+	const struct mk_render *render, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
 	const struct mk_embedded *file = mk_embedded_find(path);
 
@@ -89,8 +89,8 @@ int mk_render_file(const struct mk_render *render, const char *path, struct mk_b
 	return mk_render_text(render, path, file->data, ret, err);
 }
 
-int mk_render_objects(const struct mk_render *render, const char *path, json_t **ret,
-	struct mk_error *err)
+int mk_render_objects(
+	const struct mk_render *render, const char *path, json_t **ret, struct mk_error *err)
 {
 	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	int r = mk_render_file(render, path, &text, err);

@@ -7,8 +7,8 @@
 
 #define MAX_ENCRYPTION_CONFIG 4096
 
-struct mk_pki_secret *mk_pki_bundle_at(const struct mk_pki_bundle *bundle,
-	const struct mk_pki_row *row, size_t node)
+struct mk_pki_secret *mk_pki_bundle_at(
+	const struct mk_pki_bundle *bundle, const struct mk_pki_row *row, size_t node)
 {
 	size_t count;
 	size_t index = (size_t)(row - mk_pki_rows(&count));
@@ -164,8 +164,8 @@ static int make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_s
 	if (r == 0 && row->common_name)
 		r = make_cert(bundle, spec, row, node, err);
 	if (r < 0 && row->per_node)
-		return mk_error_wrap(err, "certificate '%s' of node '%s'", row->name,
-			spec->nodes[node].name);
+		return mk_error_wrap(
+			err, "certificate '%s' of node '%s'", row->name, spec->nodes[node].name);
 	return r < 0 ? mk_error_wrap(err, "certificate '%s'", row->name) : 0;
 }
 
@@ -200,8 +200,8 @@ static struct mk_pki_bundle *prepare(const struct mk_pki_spec *spec)
 	return bundle;
 }
 
-int mk_pki_bundle_new(const struct mk_pki_spec *spec, struct mk_pki_bundle **ret,
-	struct mk_error *err)
+int mk_pki_bundle_new(
+	const struct mk_pki_spec *spec, struct mk_pki_bundle **ret, struct mk_error *err)
 {
 	mk_autopki *bundle = NULL;
 	const struct mk_pki_row *rows;
@@ -241,8 +241,8 @@ void mk_pki_bundle_free(struct mk_pki_bundle *bundle)
 	free(bundle);
 }
 
-static const struct mk_pki_secret *find(const struct mk_pki_bundle *bundle, const char *name,
-	size_t node)
+static const struct mk_pki_secret *find(
+	const struct mk_pki_bundle *bundle, const char *name, size_t node)
 {
 	const struct mk_pki_row *row = mk_pki_row_find(name);
 
@@ -251,16 +251,16 @@ static const struct mk_pki_secret *find(const struct mk_pki_bundle *bundle, cons
 	return mk_pki_bundle_at(bundle, row, node);
 }
 
-const struct mk_cert *mk_pki_bundle_cert(const struct mk_pki_bundle *bundle, const char *name,
-	size_t node)
+const struct mk_cert *mk_pki_bundle_cert(
+	const struct mk_pki_bundle *bundle, const char *name, size_t node)
 {
 	const struct mk_pki_secret *secret = find(bundle, name, node);
 
 	return secret ? secret->cert : NULL;
 }
 
-const struct mk_key *mk_pki_bundle_key(const struct mk_pki_bundle *bundle, const char *name,
-	size_t node)
+const struct mk_key *mk_pki_bundle_key(
+	const struct mk_pki_bundle *bundle, const char *name, size_t node)
 {
 	const struct mk_pki_secret *secret = find(bundle, name, node);
 

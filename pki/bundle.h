@@ -19,11 +19,11 @@ struct mk_pki_node {
 /** The cluster to make secrets for. All pointers are borrowed, and none is
  * needed once mk_pki_bundle_new is back. */
 struct mk_pki_spec {
-	const char *cluster;	/* its name, for kubeconfigs */
+	const char *cluster; /* its name, for kubeconfigs */
 	enum mk_key_kind key_kind;
 	const char *dns_domain; /* of services; NULL is "cluster.local" */
 	const char *service_ip; /* of the service "kubernetes": the first of the service CIDR */
-	const char *server;	/* the API's URL for kubelets and kube-proxies */
+	const char *server;     /* the API's URL for kubelets and kube-proxies */
 	/* Further names and addresses of the API: the load balancer's, the user's. */
 	const struct mk_strlist *api_sans;
 	const struct mk_pki_node *nodes;
@@ -33,7 +33,7 @@ struct mk_pki_spec {
 /** One file of a node; `data` is valid, and held, only during the call. */
 struct mk_pki_file {
 	const char *path; /* absolute */
-	mode_t mode;	  /* 0600 for what holds a key, else 0644; owner root */
+	mode_t mode;      /* 0600 for what holds a key, else 0644; owner root */
 	const char *data;
 	size_t len;
 };
@@ -61,12 +61,12 @@ MK_DEFINE_CLEANUP(struct mk_pki_bundle *, mk_pki_bundle_free);
  * index in the spec (any node for what is not per node). Borrowed; NULL when
  * there is none.
  */
-const struct mk_cert *mk_pki_bundle_cert(const struct mk_pki_bundle *bundle, const char *name,
-	size_t node);
+const struct mk_cert *mk_pki_bundle_cert(
+	const struct mk_pki_bundle *bundle, const char *name, size_t node);
 
 /** The private key likewise. */
-const struct mk_key *mk_pki_bundle_key(const struct mk_pki_bundle *bundle, const char *name,
-	size_t node);
+const struct mk_key *mk_pki_bundle_key(
+	const struct mk_pki_bundle *bundle, const char *name, size_t node);
 
 /**
  * Append a kubeconfig with the certificate of a row. `entry` names cluster, user
@@ -75,8 +75,7 @@ const struct mk_key *mk_pki_bundle_key(const struct mk_pki_bundle *bundle, const
  * holds a private key: the caller wipes it.
  */
 int mk_pki_bundle_kubeconfig(const struct mk_pki_bundle *bundle, const char *name, size_t node,
-	const char *server, const char *entry, struct mk_buf *ret,
-	struct mk_error *err) MK_CHECKED;
+	const char *server, const char *entry, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 /**
  * Call `add` for each file of one node, in the table's order: certificates,

@@ -21,7 +21,7 @@ struct mk_pki_bundle {
 };
 
 /** The place of a row's secret for a node. Borrowed. */
-struct mk_pki_secret *mk_pki_bundle_at(const struct mk_pki_bundle *bundle,
-	const struct mk_pki_row *row, size_t node);
+struct mk_pki_secret *mk_pki_bundle_at(
+	const struct mk_pki_bundle *bundle, const struct mk_pki_row *row, size_t node);
 
 #endif

@@ -70,8 +70,8 @@ static int read_time(const ASN1_TIME *from, time_t *ret, struct mk_error *err)
 
 static int read_serial(const X509 *x509, char **ret, struct mk_error *err)
 {
-	MK_CLEANUP(BN_freep) BIGNUM *number =
-		ASN1_INTEGER_to_BN(X509_get0_serialNumber(x509), NULL);
+	MK_CLEANUP(BN_freep)
+	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(x509), NULL);
 	char *hex = number ? BN_bn2hex(number) : NULL;
 
 	if (!hex)
@@ -121,8 +121,8 @@ static void read_san(const GENERAL_NAME *name, struct mk_sans *sans)
 
 static void read_sans(const X509 *x509, struct mk_sans *sans)
 {
-	MK_CLEANUP(GENERAL_NAMES_freep) GENERAL_NAMES *names =
-		X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
+	MK_CLEANUP(GENERAL_NAMES_freep)
+	GENERAL_NAMES *names = X509_get_ext_d2i(x509, NID_subject_alt_name, NULL, NULL);
 
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++)
 		read_san(sk_GENERAL_NAME_value(names, i), sans);

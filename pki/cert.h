@@ -24,12 +24,12 @@ enum mk_cert_usage {
 
 /** What a certificate is to say. All pointers are borrowed. */
 struct mk_cert_request {
-	const char *common_name;		/* a user for Kubernetes; 1 to 64 characters */
+	const char *common_name;                /* a user for Kubernetes; 1 to 64 characters */
 	const struct mk_strlist *organizations; /* its groups; NULL is none */
-	const struct mk_sans *sans;		/* NULL is none; a server needs one */
-	unsigned usages;			/* of enum mk_cert_usage; a CA is only a CA */
-	int64_t lifetime_s;			/* from now on */
-	time_t now;				/* 0 is the clock's */
+	const struct mk_sans *sans;             /* NULL is none; a server needs one */
+	unsigned usages;                        /* of enum mk_cert_usage; a CA is only a CA */
+	int64_t lifetime_s;                     /* from now on */
+	time_t now;                             /* 0 is the clock's */
 };
 
 struct mk_cert;
@@ -49,8 +49,8 @@ int mk_cert_self_sign(const struct mk_cert_request *request, const struct mk_key
 	struct mk_cert **ret, struct mk_error *err) MK_CHECKED;
 
 /** Read the first certificate of a PEM text. MK_EINVALID when there is none. */
-int mk_cert_parse(const char *pem, size_t len, struct mk_cert **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_cert_parse(
+	const char *pem, size_t len, struct mk_cert **ret, struct mk_error *err) MK_CHECKED;
 
 void mk_cert_free(struct mk_cert *cert);
 MK_DEFINE_CLEANUP(struct mk_cert *, mk_cert_free);

@@ -88,8 +88,8 @@ static int add_public(const struct walk *walk, const struct mk_pki_row *row, str
 {
 	const struct mk_pki_secret *secret = mk_pki_bundle_at(walk->bundle, row, walk->node);
 	bool signing = row->form == MK_PKI_SIGNING;
-	mk_autofree char *path =
-		mk_xasprintf("%s/%s.%s", MK_PKI_DIR, row->name, signing ? "pub" : "crt");
+	mk_autofree char *path = mk_xasprintf(
+		"%s/%s.%s", MK_PKI_DIR, row->name, signing ? "pub" : "crt");
 	mk_autobuf pem = mk_buf_init(MAX_FILE);
 	int r = signing ? mk_key_public_pem(secret->key, &pem, err)
 			: mk_cert_pem(secret->cert, &pem, err);
@@ -107,8 +107,8 @@ static int add_private(const struct walk *walk, const struct mk_pki_row *row, st
 	return r < 0 ? r : hand_over(walk, path, 0600, &pem, err);
 }
 
-static int add_kubeconfig(const struct walk *walk, const struct mk_pki_row *row,
-	struct mk_error *err)
+static int add_kubeconfig(
+	const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
 {
 	bool local = row->cert_on == MK_PKI_CONTROL_PLANE;
 	mk_autofree char *path = mk_xasprintf("%s/%s.conf", MK_PKI_KUBE_DIR, row->name);

@@ -15,9 +15,9 @@ struct mk_key {
 
 static const struct {
 	const char *name;
-	const char *algorithm; /* OpenSSL's */
-	size_t bits;		/* RSA: of the modulus */
-	const char *group;	/* EC: the curve as it is generated */
+	const char *algorithm;  /* OpenSSL's */
+	size_t bits;            /* RSA: of the modulus */
+	const char *group;      /* EC: the curve as it is generated */
 	const char *group_read; /* and as it is reported */
 } kinds[] = {
 	[MK_KEY_EC_P256] = { "ECDSA-P256", "EC", 256, "P-256", SN_X9_62_prime256v1 },
@@ -40,8 +40,8 @@ int mk_key_kind_parse(const char *name, enum mk_key_kind *ret, struct mk_error *
 		mk_strlist_add(&names, kinds[i].name);
 	}
 	choices = mk_strlist_join(&names, ", ");
-	return mk_fail(err, MK_EINVALID, "no kind of key is called '%s' (there are %s)", name,
-		choices);
+	return mk_fail(
+		err, MK_EINVALID, "no kind of key is called '%s' (there are %s)", name, choices);
 }
 
 const char *mk_key_kind_name(enum mk_key_kind kind)

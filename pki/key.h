@@ -43,17 +43,16 @@ MK_DEFINE_CLEANUP(struct mk_key *, mk_key_free);
  * KEY" and "RSA PRIVATE KEY". MK_EINVALID when there is none, when it is
  * encrypted, or when it is of no kind listed above.
  */
-int mk_key_parse(const char *pem, size_t len, struct mk_key **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_key_parse(const char *pem, size_t len, struct mk_key **ret, struct mk_error *err) MK_CHECKED;
 
 enum mk_key_kind mk_key_kind(const struct mk_key *key);
 
 /** Append the private key as unencrypted PKCS#8 (RFC 5958) in PEM. */
-int mk_key_private_pem(const struct mk_key *key, struct mk_buf *ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_key_private_pem(
+	const struct mk_key *key, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 /** Append the public key as SubjectPublicKeyInfo (PKIX, RFC 7468) in PEM. */
-int mk_key_public_pem(const struct mk_key *key, struct mk_buf *ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_key_public_pem(
+	const struct mk_key *key, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -13,7 +13,7 @@ struct mk_kubeconfig {
 	const char *cluster; /* the names of the three entries */
 	const char *user;
 	const char *context;
-	const char *server;  /* https://HOST:PORT */
+	const char *server; /* https://HOST:PORT */
 	const char *ca_pem;
 	const char *cert_pem;
 	const char *key_pem;
@@ -24,7 +24,7 @@ struct mk_kubeconfig {
  * buffer then holds a private key: the caller wipes it. MK_EINVALID when a name
  * is empty or not printable ASCII, or the server is no https URL.
  */
-int mk_kubeconfig_print(const struct mk_kubeconfig *conf, struct mk_buf *ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_kubeconfig_print(
+	const struct mk_kubeconfig *conf, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -53,8 +53,8 @@ static int check_usages(const struct mk_cert_request *request, struct mk_error *
 			"a certificate is either a CA's, or a client's or server's");
 	/* Go and browsers look for a server's name here and nowhere else. */
 	if ((usages & MK_CERT_SERVER) && (!sans || sans->dns.count + sans->ips.count == 0))
-		return mk_fail(err, MK_EINVALID,
-			"a server's certificate needs a DNS name or IP address");
+		return mk_fail(
+			err, MK_EINVALID, "a server's certificate needs a DNS name or IP address");
 	return 0;
 }
 
@@ -109,8 +109,8 @@ static int set_serial(X509 *x509, struct mk_error *err)
 
 static bool add_name_part(X509_NAME *name, int nid, const char *s)
 {
-	return X509_NAME_add_entry_by_NID(name, nid, MBSTRING_UTF8, (const unsigned char *)s, -1,
-		       -1, 0) == 1;
+	return X509_NAME_add_entry_by_NID(
+		       name, nid, MBSTRING_UTF8, (const unsigned char *)s, -1, -1, 0) == 1;
 }
 
 /* Organizations first, then the common name: the order Kubernetes' own tools use. */
@@ -146,8 +146,8 @@ static int set_validity(X509 *x509, const struct order *order, struct mk_error *
 }
 
 /* `value` is OpenSSL's configuration syntax: constants of this file only. */
-static int add_extension(X509 *x509, const struct order *order, int nid, const char *value,
-	struct mk_error *err)
+static int add_extension(
+	X509 *x509, const struct order *order, int nid, const char *value, struct mk_error *err)
 {
 	X509V3_CTX ctx;
 	X509_EXTENSION *extension;
@@ -208,12 +208,12 @@ static int add_extensions(X509 *x509, const struct order *order, struct mk_error
 	return r;
 }
 
-static int push_sans(GENERAL_NAMES *names, int type, const struct mk_strlist *list,
-	struct mk_error *err)
+static int push_sans(
+	GENERAL_NAMES *names, int type, const struct mk_strlist *list, struct mk_error *err)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		MK_CLEANUP(GENERAL_NAME_freep) GENERAL_NAME *name =
-			a2i_GENERAL_NAME(NULL, NULL, NULL, type, list->items[i], 0);
+		MK_CLEANUP(GENERAL_NAME_freep)
+		GENERAL_NAME *name = a2i_GENERAL_NAME(NULL, NULL, NULL, type, list->items[i], 0);
 
 		if (!name || sk_GENERAL_NAME_push(names, name) <= 0)
 			return mk_ssl_fail(err, MK_EFAIL, "add the name '%s'", list->items[i]);

@@ -40,8 +40,7 @@ int mk_ssl_add_bio(BIO *bio, const char *what, struct mk_buf *ret, struct mk_err
 	return mk_buf_check(ret, what, err);
 }
 
-int mk_ssl_open_pem(const char *pem, size_t len, const char *what, BIO **ret,
-	struct mk_error *err)
+int mk_ssl_open_pem(const char *pem, size_t len, const char *what, BIO **ret, struct mk_error *err)
 {
 	BIO *bio;
 

@@ -36,8 +36,8 @@ int mk_ssl_fail(struct mk_error *err, enum mk_code code, const char *fmt, ...) M
 int mk_ssl_add_bio(BIO *bio, const char *what, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 /** A BIO that reads PEM text, which must outlive it; MK_EINVALID when too large. */
-int mk_ssl_open_pem(const char *pem, size_t len, const char *what, BIO **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_ssl_open_pem(
+	const char *pem, size_t len, const char *what, BIO **ret, struct mk_error *err) MK_CHECKED;
 
 /** The key inside. Borrowed. */
 EVP_PKEY *mk_key_evp(const struct mk_key *key);

@@ -14,9 +14,9 @@
 #define MK_PKI_ENCRYPTION_PATH MK_PKI_KUBE_DIR "/encryption-config.yaml"
 
 enum mk_pki_form {
-	MK_PKI_PAIR,	   /* MK_PKI_DIR/NAME.crt and NAME.key */
+	MK_PKI_PAIR,       /* MK_PKI_DIR/NAME.crt and NAME.key */
 	MK_PKI_KUBECONFIG, /* MK_PKI_KUBE_DIR/NAME.conf, and nowhere else */
-	MK_PKI_SIGNING,	   /* MK_PKI_DIR/NAME.key and NAME.pub; there is no certificate */
+	MK_PKI_SIGNING,    /* MK_PKI_DIR/NAME.key and NAME.pub; there is no certificate */
 };
 
 enum mk_pki_place {
@@ -32,12 +32,12 @@ enum mk_pki_sans {
 };
 
 struct mk_pki_row {
-	const char *name;	  /* "etcd/server": for look-ups, and part of the path */
+	const char *name;         /* "etcd/server": for look-ups, and part of the path */
 	const char *common_name;  /* "%s" is the node's name; NULL: no certificate */
 	const char *organization; /* the Kubernetes group, or NULL */
-	const char *signer;	  /* the name of an earlier row; NULL: signs itself */
-	unsigned usages;	  /* of enum mk_cert_usage */
-	unsigned sans;		  /* of enum mk_pki_sans */
+	const char *signer;       /* the name of an earlier row; NULL: signs itself */
+	unsigned usages;          /* of enum mk_cert_usage */
+	unsigned sans;            /* of enum mk_pki_sans */
 	enum mk_pki_form form;
 	enum mk_pki_place cert_on;
 	enum mk_pki_place key_on;

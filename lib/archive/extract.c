@@ -29,8 +29,8 @@ static int write_all(int fd, const char *data, size_t len, const char *path, str
 	return 0;
 }
 
-static int copy_contents(struct mk_tar_reader *reader, int fd, const char *path,
-	struct mk_error *err)
+static int copy_contents(
+	struct mk_tar_reader *reader, int fd, const char *path, struct mk_error *err)
 {
 	const size_t cap = (size_t)64 * 1024;
 	mk_autofree char *chunk = mk_xmalloc(cap);
@@ -45,8 +45,8 @@ static int copy_contents(struct mk_tar_reader *reader, int fd, const char *path,
 	return (int)n;
 }
 
-static int fill(struct mk_tar_reader *reader, int fd, const char *path, mode_t mode,
-	struct mk_error *err)
+static int fill(
+	struct mk_tar_reader *reader, int fd, const char *path, mode_t mode, struct mk_error *err)
 {
 	int r = copy_contents(reader, fd, path, err);
 
@@ -59,8 +59,8 @@ static int fill(struct mk_tar_reader *reader, int fd, const char *path, mode_t m
 	return 0;
 }
 
-static int put(struct mk_tar_reader *reader, const struct mk_archive_member *member,
-	struct mk_error *err)
+static int put(
+	struct mk_tar_reader *reader, const struct mk_archive_member *member, struct mk_error *err)
 {
 	mk_autofree char *temporary = mk_xasprintf("%s.XXXXXX", member->path);
 	mk_autoclose int fd = mkostemp(temporary, O_CLOEXEC);
@@ -76,8 +76,8 @@ static int put(struct mk_tar_reader *reader, const struct mk_archive_member *mem
 	return r;
 }
 
-static const struct mk_archive_member *wanted(const struct mk_archive_member *members,
-	size_t count, const bool *found, const char *name, size_t *ret_index)
+static const struct mk_archive_member *wanted(const struct mk_archive_member *members, size_t count,
+	const bool *found, const char *name, size_t *ret_index)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (!found[i] && mk_streq(members[i].name, name)) {
@@ -105,8 +105,8 @@ static int extract(struct mk_tar_reader *reader, const struct mk_archive_member 
 		if (!member)
 			continue;
 		if (entry.type != MK_TAR_FILE)
-			return mk_fail(err, MK_EINVALID, "member '%s' is not a regular file",
-				entry.name);
+			return mk_fail(
+				err, MK_EINVALID, "member '%s' is not a regular file", entry.name);
 		r = put(reader, member, err);
 		if (r < 0)
 			return r;
@@ -147,8 +147,8 @@ int mk_archive_extract_files(const char *archive, const struct mk_archive_member
 	return 0;
 }
 
-int mk_archive_extract_file(const char *archive, const char *name, const char *path, mode_t mode,
-	struct mk_error *err)
+int mk_archive_extract_file(
+	const char *archive, const char *name, const char *path, mode_t mode, struct mk_error *err)
 {
 	const struct mk_archive_member member = { .name = name, .path = path, .mode = mode };
 

@@ -25,8 +25,7 @@ static int check_text(const char *name, struct mk_error *err)
 			MK_TAR_MAX_NAME);
 	/* Not shown: it would reach the user's terminal. */
 	if (!is_plain(name))
-		return mk_fail(err, MK_EINVALID,
-			"a name in the archive holds control characters");
+		return mk_fail(err, MK_EINVALID, "a name in the archive holds control characters");
 	return 0;
 }
 

@@ -15,14 +15,13 @@
  * MK_EINVALID for "..", control characters and names that are too long, and for
  * absolute names unless `absolute` allows them. Caller frees `ret`.
  */
-int mk_tar_path_clean(const char *name, bool absolute, char **ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_tar_path_clean(const char *name, bool absolute, char **ret, struct mk_error *err) MK_CHECKED;
 
 /**
  * Where a symbolic link of member `name` leads, as a member's name. MK_EINVALID
  * when it is absolute or leaves the archive. Caller frees `ret`.
  */
-int mk_tar_path_follow(const char *name, const char *target, char **ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_tar_path_follow(
+	const char *name, const char *target, char **ret, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -100,8 +100,8 @@ static struct mk_tar_reader *make(const struct mk_tar_reader_options *options)
 	return reader;
 }
 
-static int open_reader(struct mk_tar_reader *reader, struct mk_tar_reader **ret,
-	struct mk_error *err)
+static int open_reader(
+	struct mk_tar_reader *reader, struct mk_tar_reader **ret, struct mk_error *err)
 {
 	int r = 0;
 
@@ -185,8 +185,8 @@ static const char *link_of(struct archive_entry *entry)
 	return link ? link : archive_entry_symlink(entry);
 }
 
-static int take_name(struct mk_tar_reader *reader, struct archive_entry *entry,
-	struct mk_error *err)
+static int take_name(
+	struct mk_tar_reader *reader, struct archive_entry *entry, struct mk_error *err)
 {
 	const char *name = name_of(entry);
 	const char *link = link_of(entry);
@@ -194,8 +194,7 @@ static int take_name(struct mk_tar_reader *reader, struct archive_entry *entry,
 	int r;
 
 	if (!name)
-		return mk_fail(err, MK_EINVALID, "%s: a member has no readable name",
-			reader->what);
+		return mk_fail(err, MK_EINVALID, "%s: a member has no readable name", reader->what);
 	r = mk_tar_path_clean(name, /* absolute= */ false, &clean, err);
 	if (r < 0)
 		return mk_error_wrap(err, "%s", reader->what);
@@ -223,8 +222,8 @@ static int check_size(struct mk_tar_reader *reader, uint64_t size, struct mk_err
 	return 0;
 }
 
-static int check_entry(struct mk_tar_reader *reader, const struct mk_tar_entry *entry,
-	struct mk_error *err)
+static int check_entry(
+	struct mk_tar_reader *reader, const struct mk_tar_entry *entry, struct mk_error *err)
 {
 	const struct mk_tar_reader_options *options = &reader->options;
 
@@ -238,8 +237,7 @@ static int check_entry(struct mk_tar_reader *reader, const struct mk_tar_entry *
 	return check_size(reader, entry->size, err);
 }
 
-int mk_tar_reader_next(struct mk_tar_reader *reader, struct mk_tar_entry *ret,
-	struct mk_error *err)
+int mk_tar_reader_next(struct mk_tar_reader *reader, struct mk_tar_entry *ret, struct mk_error *err)
 {
 	struct archive_entry *header = NULL;
 	struct mk_tar_entry entry;

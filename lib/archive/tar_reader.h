@@ -66,8 +66,8 @@ MK_DEFINE_CLEANUP(struct mk_tar_reader *, mk_tar_reader_free);
  * (its strings live until the next call), 0 at the end, -code: MK_EINVALID for
  * what is refused, malformed or cut short, or the source's own error.
  */
-int mk_tar_reader_next(struct mk_tar_reader *reader, struct mk_tar_entry *ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_tar_reader_next(
+	struct mk_tar_reader *reader, struct mk_tar_entry *ret, struct mk_error *err) MK_CHECKED;
 
 /**
  * Read up to `cap` bytes of the member's contents: the count, 0 at their end,
@@ -80,7 +80,7 @@ ssize_t mk_tar_reader_data(void *payload, void *data, size_t cap, struct mk_erro
  * The member a link leads to. MK_EINVALID when the target is absolute or
  * outside the archive. Caller frees `ret`.
  */
-int mk_tar_link_target(const struct mk_tar_entry *entry, char **ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_tar_link_target(
+	const struct mk_tar_entry *entry, char **ret, struct mk_error *err) MK_CHECKED;
 
 #endif

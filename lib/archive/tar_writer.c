@@ -119,8 +119,8 @@ static struct entry *append(struct mk_tar_writer *writer, const char *path, mode
 {
 	struct entry *entry;
 
-	writer->entries =
-		mk_xrealloc(writer->entries, (writer->count + 1) * sizeof(writer->entries[0]));
+	writer->entries = mk_xrealloc(
+		writer->entries, (writer->count + 1) * sizeof(writer->entries[0]));
 	entry = &writer->entries[writer->count++];
 	*entry = (struct entry){ .path = mk_xstrdup(path), .type = type };
 	return entry;
@@ -181,8 +181,8 @@ static void own(struct entry *entry, mode_t mode, uid_t uid, gid_t gid)
 	entry->gid = gid;
 }
 
-void mk_tar_add_dir(struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid,
-	gid_t gid)
+void mk_tar_add_dir(
+	struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	struct entry *entry = add(writer, path, AE_IFDIR);
 
@@ -209,8 +209,8 @@ void mk_tar_add_text(struct mk_tar_writer *writer, const char *path, mode_t mode
 	mk_tar_add_file(writer, path, mode, 0, 0, text, strlen(text));
 }
 
-void mk_tar_add_symlink(struct mk_tar_writer *writer, const char *path, const char *target,
-	uid_t uid, gid_t gid)
+void mk_tar_add_symlink(
+	struct mk_tar_writer *writer, const char *path, const char *target, uid_t uid, gid_t gid)
 {
 	struct entry *entry = add(writer, path, AE_IFLNK);
 
@@ -273,8 +273,8 @@ static int start(struct mk_tar_writer *writer, struct mk_error *err)
 	return 0;
 }
 
-static int open_source(struct mk_tar_writer *writer, const struct entry *entry,
-	struct mk_error *err)
+static int open_source(
+	struct mk_tar_writer *writer, const struct entry *entry, struct mk_error *err)
 {
 	struct stat st;
 	int fd = open(entry->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -283,8 +283,8 @@ static int open_source(struct mk_tar_writer *writer, const struct entry *entry,
 		return mk_fail(err, MK_ENOTFOUND, "archive entry '%s': no such file: %s",
 			entry->path, entry->source);
 	if (fd < 0)
-		return mk_fail_errno(err, "archive entry '%s': open %s", entry->path,
-			entry->source);
+		return mk_fail_errno(
+			err, "archive entry '%s': open %s", entry->path, entry->source);
 	writer->fd = fd;
 	if (fstat(fd, &st) < 0)
 		return mk_fail_errno(err, "archive entry '%s': %s", entry->path, entry->source);
@@ -349,8 +349,8 @@ static int take_chunk(struct mk_tar_writer *writer, const struct entry *entry,
 		n = read(writer->fd, writer->chunk, want);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return mk_fail_errno(err, "archive entry '%s': read %s", entry->path,
-			entry->source);
+		return mk_fail_errno(
+			err, "archive entry '%s': read %s", entry->path, entry->source);
 	if (n == 0)
 		return mk_fail(err, MK_EINVALID,
 			"archive entry '%s': %s became shorter while it was read", entry->path,

@@ -39,20 +39,19 @@ MK_DEFINE_CLEANUP(struct mk_tar_writer *, mk_tar_writer_free);
  * dropped. Missing parents come in front with mode 0755, owner 0:0; adding such
  * a parent later sets its mode and owner.
  */
-void mk_tar_add_dir(struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid,
-	gid_t gid);
+void mk_tar_add_dir(
+	struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid, gid_t gid);
 
 /** Add a file with these bytes, which are copied. */
 void mk_tar_add_file(struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid,
 	gid_t gid, const void *data, size_t len);
 
 /** Add a file from a string: mk_tar_add_file for root's, mode as given. */
-void mk_tar_add_text(struct mk_tar_writer *writer, const char *path, mode_t mode,
-	const char *text);
+void mk_tar_add_text(struct mk_tar_writer *writer, const char *path, mode_t mode, const char *text);
 
 /** Add a symbolic link; `target` is stored as it is. */
-void mk_tar_add_symlink(struct mk_tar_writer *writer, const char *path, const char *target,
-	uid_t uid, gid_t gid);
+void mk_tar_add_symlink(
+	struct mk_tar_writer *writer, const char *path, const char *target, uid_t uid, gid_t gid);
 
 /** Add the file `source` of this host, opened and read only when its turn comes. */
 void mk_tar_add_from_disk(struct mk_tar_writer *writer, const char *path, mode_t mode, uid_t uid,
@@ -67,16 +66,15 @@ size_t mk_tar_writer_count(const struct mk_tar_writer *writer);
  * MK_ENOTFOUND or MK_ESYS for a source file; the message names the entry. After
  * a failure `ret` holds a part and is of no use.
  */
-int mk_tar_writer_write(struct mk_tar_writer *writer, struct mk_buf *ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_tar_writer_write(
+	struct mk_tar_writer *writer, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
 /**
  * Give the next bytes of the archive, at most `cap`: the count, 0 at the end,
  * -code as above. `payload` is the writer: an mk_http_reader for a request body
  * (reader_size -1). To send it again, rewind first.
  */
-ssize_t mk_tar_writer_read(void *payload, void *data, size_t cap, struct mk_error *err)
-	MK_CHECKED;
+ssize_t mk_tar_writer_read(void *payload, void *data, size_t cap, struct mk_error *err) MK_CHECKED;
 
 /** Forget a read archive, whole or half: the next read begins at its first byte. */
 void mk_tar_writer_rewind(struct mk_tar_writer *writer);

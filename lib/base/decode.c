@@ -142,8 +142,7 @@ static char *describe(const json_t *value)
 	return mk_xasprintf("%s%s", json_is_number(value) ? "the number " : "", text);
 }
 
-static void mismatch(struct mk_decode *d, const char *path, const char *wanted,
-	const json_t *value)
+static void mismatch(struct mk_decode *d, const char *path, const char *wanted, const json_t *value)
 {
 	mk_autofree char *found = describe(value);
 	bool scalar = json_is_number(value) || json_is_boolean(value);
@@ -190,8 +189,8 @@ static bool find_choice(struct mk_decode *d, const char *const *choices, const c
 }
 
 /* The text of a string that its check likes, or a problem and NULL. Borrowed. */
-static const char *take_string(struct mk_decode *d, const struct mk_field *f, const char *path,
-	const json_t *value)
+static const char *take_string(
+	struct mk_decode *d, const struct mk_field *f, const char *path, const json_t *value)
 {
 	const char *s = json_string_value(value);
 	mk_autoerror why = { .code = MK_OK };
@@ -283,8 +282,8 @@ static void decode_string_map(struct mk_decode *d, const struct mk_field *f, con
 static void decode_int(struct mk_decode *d, const struct mk_field *f, const char *path,
 	const json_t *value, int64_t *member)
 {
-	mk_autofree char *wanted = mk_xasprintf("a whole number from %" PRId64 " to %" PRId64,
-		f->min, f->max);
+	mk_autofree char *wanted = mk_xasprintf(
+		"a whole number from %" PRId64 " to %" PRId64, f->min, f->max);
 	json_int_t n = json_integer_value(value);
 
 	if (json_is_integer(value) && n >= f->min && n <= f->max)
@@ -386,8 +385,8 @@ static void decode_field(struct mk_decode *d, const struct mk_field *f, const ch
 	}
 }
 
-static void unknown_key(struct mk_decode *d, const struct mk_table *table, const char *path,
-	const char *key)
+static void unknown_key(
+	struct mk_decode *d, const struct mk_table *table, const char *path, const char *key)
 {
 	mk_autofree char *at = join_path(path, key), *list = NULL;
 	mk_autostrlist known = { .items = NULL };

@@ -60,10 +60,10 @@ struct mk_table {
 	void (*init)(void *object); /* defaults of a new list item; NULL: all zero */
 };
 
-#define MK_TABLE(type, table_fields) \
-	{ \
-		.fields = (table_fields), .count = MK_ARRAY_LEN(table_fields), \
-		.size = sizeof(type) \
+#define MK_TABLE(type, table_fields)                                                               \
+	{                                                                                          \
+		.fields = (table_fields), .count = MK_ARRAY_LEN(table_fields),                     \
+		.size = sizeof(type)                                                               \
 	}
 
 #define MK_MAX_PROBLEMS 50
@@ -92,8 +92,7 @@ void mk_decode_object(struct mk_decode *d, const struct mk_table *table, const j
 
 /** Add a problem at `path`, for rules that concern more than one field. Its
  * place is that of the nearest thing around it that the document has. */
-void mk_decode_problem(struct mk_decode *d, const char *path, const char *fmt, ...)
-	MK_PRINTF(3, 4);
+void mk_decode_problem(struct mk_decode *d, const char *path, const char *fmt, ...) MK_PRINTF(3, 4);
 
 /**
  * End the pass: 0 when there were no problems, else MK_EUSAGE with the first

@@ -30,14 +30,14 @@ static char *encode64(const void *data, size_t len, const char *alphabet)
 
 char *mk_base64(const void *data, size_t len)
 {
-	return encode64(data, len,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+	return encode64(
+		data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 }
 
 char *mk_base64url(const void *data, size_t len)
 {
-	return encode64(data, len,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+	return encode64(
+		data, len, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 }
 
 static int value64(char c)

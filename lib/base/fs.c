@@ -98,8 +98,8 @@ static int fill_temporary(int fd, const char *temporary, const char *target, con
 	return 0;
 }
 
-int mk_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
-	struct mk_error *err)
+int mk_fs_write_atomic(
+	const char *path, const void *data, size_t len, mode_t mode, struct mk_error *err)
 {
 	mk_autofree char *resolved = realpath(path, NULL);
 	const char *target = resolved ? resolved : path;
@@ -179,6 +179,7 @@ int mk_fs_cache_dir(char **ret, struct mk_error *err)
 	else if (home && *home)
 		*ret = mk_xasprintf("%s/.cache/mkcluster", home);
 	else
-		return mk_fail(err, MK_EHOST, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
+		return mk_fail(
+			err, MK_EHOST, "no cache folder: neither XDG_CACHE_HOME nor HOME is set");
 	return 0;
 }

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int mk_json_parse(const char *data, size_t len, const char *what, json_t **ret,
-	struct mk_error *err)
+int mk_json_parse(
+	const char *data, size_t len, const char *what, json_t **ret, struct mk_error *err)
 {
 	json_error_t at;
 	json_t *value = json_loadb(data, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &at);

@@ -19,7 +19,7 @@
 #define MK_MAX_YAML_NODES 200000            /* scalars and collections in one file */
 
 #define MK_CONNECT_TIMEOUT_MS 5000
-#define MK_ENGINE_TIMEOUT_MS 120000         /* one engine request, creation included */
-#define MK_KUBE_TIMEOUT_MS 30000            /* one API request that is not a watch */
+#define MK_ENGINE_TIMEOUT_MS 120000 /* one engine request, creation included */
+#define MK_KUBE_TIMEOUT_MS 30000    /* one API request that is not a watch */
 
 #endif

@@ -31,6 +31,6 @@ void mk_trace(const char *fmt, ...)
 	line = mk_xvasprintf(fmt, ap);
 	va_end(ap);
 	ms = mk_now_ms() - log_start_ms;
-	(void)fprintf(stderr, "[%3lld.%03lld] %s\n", (long long)(ms / 1000),
-		(long long)(ms % 1000), line);
+	(void)fprintf(stderr, "[%3lld.%03lld] %s\n", (long long)(ms / 1000), (long long)(ms % 1000),
+		line);
 }

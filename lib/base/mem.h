@@ -19,20 +19,20 @@
 #define MK_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /** Define `fn##p`, usable in MK_CLEANUP, from a destructor that takes NULL. */
-#define MK_DEFINE_CLEANUP(type, fn) \
-	static inline void fn##p(type *p) \
-	{ \
-		if (*p) \
-			fn(*p); \
-	} \
+#define MK_DEFINE_CLEANUP(type, fn)                                                                \
+	static inline void fn##p(type *p)                                                          \
+	{                                                                                          \
+		if (*p)                                                                            \
+			fn(*p);                                                                    \
+	}                                                                                          \
 	struct mk_cleanup_semicolon_
 
 /** Take the pointer out of a cleaned-up variable: the new owner frees it. */
-#define MK_TAKE(p) \
-	__extension__({ \
-		__auto_type mk_taken_ = (p); \
-		(p) = NULL; \
-		mk_taken_; \
+#define MK_TAKE(p)                                                                                 \
+	__extension__({                                                                            \
+		__auto_type mk_taken_ = (p);                                                       \
+		(p) = NULL;                                                                        \
+		mk_taken_;                                                                         \
 	})
 
 void *mk_xmalloc(size_t size) __attribute__((malloc, returns_nonnull));

@@ -20,7 +20,7 @@ void mk_yaml_lines_clear(struct mk_yaml_lines *lines);
 
 /** Add a key, or a list item when `key` is NULL, to the place `parent`; the
  * first place is the document itself. Returns the index of the new place. */
-size_t mk_yaml_lines_add(struct mk_yaml_lines *lines, size_t parent, const char *key,
-	size_t line, size_t column);
+size_t mk_yaml_lines_add(
+	struct mk_yaml_lines *lines, size_t parent, const char *key, size_t line, size_t column);
 
 #endif

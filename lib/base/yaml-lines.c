@@ -33,8 +33,8 @@ void mk_yaml_lines_clear(struct mk_yaml_lines *lines)
 	lines->count = 0;
 }
 
-size_t mk_yaml_lines_add(struct mk_yaml_lines *lines, size_t parent, const char *key, size_t line,
-	size_t column)
+size_t mk_yaml_lines_add(
+	struct mk_yaml_lines *lines, size_t parent, const char *key, size_t line, size_t column)
 {
 	struct place *p;
 	size_t index;
@@ -44,9 +44,9 @@ size_t mk_yaml_lines_add(struct mk_yaml_lines *lines, size_t parent, const char 
 		lines->places = mk_xrealloc(lines->places, lines->cap * sizeof(*lines->places));
 	}
 	index = lines->count++;
-	lines->places[index] = (struct place){ .key = key ? mk_xstrdup(key) : NULL,
-		.line = line,
-		.column = column };
+	lines->places[index] = (struct place){
+		.key = key ? mk_xstrdup(key) : NULL, .line = line, .column = column
+	};
 	if (index == 0)
 		return 0;
 	p = &lines->places[parent];
@@ -100,8 +100,8 @@ static size_t find_place(const struct mk_yaml_lines *lines, size_t parent, const
 	return 0;
 }
 
-void mk_yaml_lines_at(const struct mk_yaml_lines *lines, const char *path, size_t *ret_line,
-	size_t *ret_column)
+void mk_yaml_lines_at(
+	const struct mk_yaml_lines *lines, const char *path, size_t *ret_line, size_t *ret_column)
 {
 	size_t found = 0;
 

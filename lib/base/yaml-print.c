@@ -208,6 +208,26 @@ static bool put_list(struct mk_buf *out, const json_t *list, size_t indent, size
 	return true;
 }
 
+/* A key and its colon end within 1024 characters of a line (YAML 1.2, 7.4), and an
+ * escaped character is up to six of them; a longer key is written after a "?". */
+#define SIMPLE_KEY_MAX 160
+
+static void put_key(struct mk_buf *out, const char *key, size_t indent)
+{
+	size_t len = strlen(key);
+
+	if (len > SIMPLE_KEY_MAX)
+		mk_buf_adds(out, "? ");
+	if (is_plain(key, len))
+		mk_buf_adds(out, key);
+	else
+		put_quoted(out, key, len);
+	if (len > SIMPLE_KEY_MAX) {
+		mk_buf_adds(out, "\n");
+		put_indent(out, indent);
+	}
+}
+
 static bool put_map(struct mk_buf *out, const json_t *map, size_t indent, size_t depth)
 {
 	/* jansson iterates over const objects, but does not say so. */
@@ -217,15 +237,13 @@ static bool put_map(struct mk_buf *out, const json_t *map, size_t indent, size_t
 	for (void *i = json_object_iter(object); i; i = json_object_iter_next(object, i)) {
 		const char *key = json_object_iter_key(i);
 		const json_t *value = json_object_iter_value(i);
-		size_t inner = json_is_array(value) ? indent : indent + 2;
+		bool in_line = json_is_array(value) && strlen(key) <= SIMPLE_KEY_MAX;
+		size_t inner = in_line ? indent : indent + 2;
 
 		if (!first)
 			put_indent(out, indent);
 		first = false;
-		if (is_plain(key, strlen(key)))
-			mk_buf_adds(out, key);
-		else
-			put_quoted(out, key, strlen(key));
+		put_key(out, key, indent);
 		mk_buf_adds(out, is_block(value) ? ":\n" : ": ");
 		if (!is_block(value)) {
 			put_scalar(out, value, indent + 2);
@@ -243,8 +261,8 @@ static bool put_block(struct mk_buf *out, const json_t *value, size_t indent, si
 {
 	if (depth >= MK_MAX_YAML_DEPTH || out->full)
 		return out->full;
-	return json_is_array(value) ? put_list(out, value, indent, depth) :
-				      put_map(out, value, indent, depth);
+	return json_is_array(value) ? put_list(out, value, indent, depth)
+				    : put_map(out, value, indent, depth);
 }
 
 int mk_yaml_print(const json_t *value, struct mk_buf *ret, struct mk_error *err)

@@ -32,8 +32,8 @@ static int MK_PRINTF(3, 4) fail_at(struct reader *in, yaml_mark_t at, const char
 	va_start(ap, fmt);
 	text = mk_xvasprintf(fmt, ap);
 	va_end(ap);
-	return mk_fail(in->err, MK_EINVALID, "%s:%zu:%zu: %s", in->what, at.line + 1,
-		at.column + 1, text);
+	return mk_fail(
+		in->err, MK_EINVALID, "%s:%zu:%zu: %s", in->what, at.line + 1, at.column + 1, text);
 }
 
 /* The bytes of `s` to show in a message, for "%.*s": whole characters only. */
@@ -223,10 +223,10 @@ static int read_value(struct reader *in, size_t place, size_t depth, json_t **re
 	if (e->type == YAML_SCALAR_EVENT)
 		return read_scalar(in, ret);
 	if (depth >= MK_MAX_YAML_DEPTH)
-		return fail_at(in, e->start_mark, "nested more than %d levels deep",
-			MK_MAX_YAML_DEPTH);
-	return e->type == YAML_SEQUENCE_START_EVENT ? read_list(in, place, depth, ret) :
-						      read_map(in, place, depth, ret);
+		return fail_at(
+			in, e->start_mark, "nested more than %d levels deep", MK_MAX_YAML_DEPTH);
+	return e->type == YAML_SEQUENCE_START_EVENT ? read_list(in, place, depth, ret)
+						    : read_map(in, place, depth, ret);
 }
 
 /* Read the document whose start is the current event. */
@@ -303,16 +303,16 @@ static int parse_one(struct reader *in, const char *data, size_t len, json_t **r
 	return 0;
 }
 
-int mk_yaml_parse_all(const char *data, size_t len, const char *what, json_t **ret,
-	struct mk_error *err)
+int mk_yaml_parse_all(
+	const char *data, size_t len, const char *what, json_t **ret, struct mk_error *err)
 {
 	struct reader in = { .what = what, .err = err };
 
 	return parse(&in, data, len, SIZE_MAX, ret);
 }
 
-int mk_yaml_parse(const char *data, size_t len, const char *what, json_t **ret,
-	struct mk_error *err)
+int mk_yaml_parse(
+	const char *data, size_t len, const char *what, json_t **ret, struct mk_error *err)
 {
 	struct reader in = { .what = what, .err = err };
 

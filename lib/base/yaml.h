@@ -61,8 +61,8 @@ int mk_yaml_parse_kubectl(const char *data, size_t len, const char *what, json_t
  * items: "nodes[0].role"; "" is the document. Keys may hold dots themselves.
  * 0 and 0 when the path is not in the document.
  */
-void mk_yaml_lines_at(const struct mk_yaml_lines *lines, const char *path, size_t *ret_line,
-	size_t *ret_column);
+void mk_yaml_lines_at(
+	const struct mk_yaml_lines *lines, const char *path, size_t *ret_line, size_t *ret_column);
 
 /** Free the positions; NULL is fine. */
 void mk_yaml_lines_free(struct mk_yaml_lines *lines);

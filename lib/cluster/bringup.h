@@ -25,11 +25,11 @@ struct mk_bringup {
 	int64_t next_unit_check;
 
 	char *run_id;
-	char *network;   /* its name */
+	char *network; /* its name */
 	struct mk_cidr subnet;
 	int64_t mtu;
 	struct mk_plan plan;
-	bool started;    /* something of ours may exist in the engine */
+	bool started;         /* something of ours may exist in the engine */
 	json_t *images;       /* role -> image: the node image's, then the spec's */
 	const char *provider; /* "stand-in", or another word of the image's label */
 	json_t *image_info;
@@ -58,15 +58,14 @@ int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err
 int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
-int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note,
-	struct mk_error *err) MK_CHECKED;
-int mk_step_write_kubeconfig(struct mk_bringup *b, char **ret_note,
-	struct mk_error *err) MK_CHECKED;
+int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_write_kubeconfig(
+	struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 
 /** The archive of every file that makes the image this node of the cluster. The
  * buffer holds private keys: the caller wipes it. */
-int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node,
-	struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node, struct mk_buf *ret,
+	struct mk_error *err) MK_CHECKED;
 
 /** The body of POST /containers/create for the node. The caller owns it. */
 json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan *node);

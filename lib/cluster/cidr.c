@@ -12,13 +12,15 @@ static uint32_t mask_of(unsigned bits)
 int mk_cidr_parse(const char *text, struct mk_cidr *ret, struct mk_error *err)
 {
 	const char *slash = strchr(text, '/');
-	mk_autofree char *address = mk_xstrndup(text, slash ? (size_t)(slash - text) : strlen(text));
+	mk_autofree char *address = mk_xstrndup(
+		text, slash ? (size_t)(slash - text) : strlen(text));
 	struct in_addr in;
 	uint64_t bits;
 
 	if (!slash || inet_pton(AF_INET, address, &in) != 1 ||
 		!mk_parse_uint(slash + 1, 0, 32, &bits))
-		return mk_fail(err, MK_EUSAGE, "'%s' is not an IPv4 range like 10.244.0.0/16", text);
+		return mk_fail(
+			err, MK_EUSAGE, "'%s' is not an IPv4 range like 10.244.0.0/16", text);
 	if (ntohl(in.s_addr) & ~mask_of((unsigned)bits))
 		return mk_fail(err, MK_EUSAGE, "'%s' has bits set beyond its /%llu", text,
 			(unsigned long long)bits);

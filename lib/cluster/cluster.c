@@ -14,7 +14,8 @@ char *mk_cluster_context(const char *name)
 
 static const char *label(const json_t *object, const char *key)
 {
-	const char *value = json_string_value(json_object_get(json_object_get(object, "Labels"), key));
+	const char *value = json_string_value(
+		json_object_get(json_object_get(object, "Labels"), key));
 
 	return value ? value : "";
 }
@@ -22,18 +23,15 @@ static const char *label(const json_t *object, const char *key)
 /* One container of GET /containers/json as a node. */
 static json_t *node_of(const json_t *container)
 {
-	const char *name = json_string_value(json_array_get(json_object_get(container, "Names"), 0));
+	const char *name = json_string_value(
+		json_array_get(json_object_get(container, "Names"), 0));
 
-	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}",
-		"cluster", label(container, MK_LABEL_CLUSTER),
-		"name", name ? name + (name[0] == '/') : "",
-		"role", label(container, MK_LABEL_ROLE),
-		"state", mk_json_str(container, "State", ""),
-		"ip", label(container, MK_LABEL_IP),
-		"image", mk_json_str(container, "Image", ""),
-		"id", mk_json_str(container, "Id", ""),
-		"api", label(container, MK_LABEL_API),
-		"registry", label(container, MK_LABEL_REGISTRY),
+	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "cluster",
+		label(container, MK_LABEL_CLUSTER), "name", name ? name + (name[0] == '/') : "",
+		"role", label(container, MK_LABEL_ROLE), "state",
+		mk_json_str(container, "State", ""), "ip", label(container, MK_LABEL_IP), "image",
+		mk_json_str(container, "Image", ""), "id", mk_json_str(container, "Id", ""), "api",
+		label(container, MK_LABEL_API), "registry", label(container, MK_LABEL_REGISTRY),
 		"gateway", label(container, MK_LABEL_GATEWAY));
 }
 
@@ -60,12 +58,11 @@ static json_t *sorted(const json_t *containers)
 	return array;
 }
 
-int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret,
-	struct mk_error *err)
+int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *containers = NULL;
-	mk_autofree char *filter = name ? mk_xasprintf(MK_LABEL_CLUSTER "=%s", name) :
-					  mk_xstrdup(MK_LABEL_CLUSTER);
+	mk_autofree char *filter = name ? mk_xasprintf(MK_LABEL_CLUSTER "=%s", name)
+					: mk_xstrdup(MK_LABEL_CLUSTER);
 	int r = mk_container_list(docker, filter, &containers, err);
 
 	if (r < 0)
@@ -143,8 +140,7 @@ static int not_found(struct mk_docker *docker, const char *name, struct mk_error
 	return -MK_ENOTFOUND;
 }
 
-int mk_cluster_find(struct mk_docker *docker, const char *name, json_t **ret,
-	struct mk_error *err)
+int mk_cluster_find(struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *nodes = NULL;
 	json_t *node;
@@ -184,21 +180,20 @@ int mk_cluster_identity(struct mk_docker *docker, const char *name, bool interna
 
 	if (r < 0)
 		return r;
-	r = mk_container_read_file(docker, mk_json_str(node, "id", ""),
-		"/etc/kubernetes/admin.conf", &text, err);
+	r = mk_container_read_file(
+		docker, mk_json_str(node, "id", ""), "/etc/kubernetes/admin.conf", &text, err);
 	if (r == 0)
 		r = mk_kube_identity_parse(text.data, text.len, ret, err);
 	if (r < 0)
 		return mk_error_wrap(err, "read the administrator's credentials of '%s'", name);
 	free(ret->server);
-	ret->server = internal ?
-		mk_xasprintf("https://%s:6443", mk_json_str(node, "name", "")) :
-		mk_cluster_url(docker, "https", mk_json_str(node, "api", ""));
+	ret->server = internal ? mk_xasprintf("https://%s:6443", mk_json_str(node, "name", ""))
+			       : mk_cluster_url(docker, "https", mk_json_str(node, "api", ""));
 	return 0;
 }
 
-int mk_cluster_password(struct mk_docker *docker, const char *name, struct mk_buf *ret,
-	struct mk_error *err)
+int mk_cluster_password(
+	struct mk_docker *docker, const char *name, struct mk_buf *ret, struct mk_error *err)
 {
 	mk_autoidentity identity = { .server = NULL };
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
@@ -208,8 +203,8 @@ int mk_cluster_password(struct mk_docker *docker, const char *name, struct mk_bu
 	if (r == 0)
 		r = mk_kube_new(&identity, &kube, err);
 	if (r == 0)
-		r = mk_kube_call(kube, "GET", "/api/v1/namespaces/openfaas/secrets/basic-auth", NULL,
-			&secret, err);
+		r = mk_kube_call(kube, "GET", "/api/v1/namespaces/openfaas/secrets/basic-auth",
+			NULL, &secret, err);
 	if (r == -MK_ENOTFOUND && kube) {
 		(void)mk_fail(err, MK_ENOTFOUND, "cluster '%s' has no OpenFaaS password", name);
 		mk_error_hint(err, "it was created with --no-openfaas");
@@ -222,14 +217,14 @@ int mk_cluster_password(struct mk_docker *docker, const char *name, struct mk_bu
 }
 
 /* All at once: an engine takes as long for ten containers as for the slowest. */
-static int remove_containers(struct mk_docker *docker, const json_t *containers,
-	struct mk_error *err)
+static int remove_containers(
+	struct mk_docker *docker, const json_t *containers, struct mk_error *err)
 {
 	size_t count = json_array_size(containers);
-	mk_autofree struct mk_http_request *requests =
-		mk_xcalloc(count, sizeof(struct mk_http_request));
-	mk_autofree struct mk_http_response *responses =
-		mk_xcalloc(count, sizeof(struct mk_http_response));
+	mk_autofree struct mk_http_request *requests = mk_xcalloc(
+		count, sizeof(struct mk_http_request));
+	mk_autofree struct mk_http_response *responses = mk_xcalloc(
+		count, sizeof(struct mk_http_response));
 	mk_autostrlist paths = { .items = NULL };
 	int r;
 
@@ -239,20 +234,21 @@ static int remove_containers(struct mk_docker *docker, const json_t *containers,
 
 		mk_strlist_take(&paths, mk_docker_path(docker, path));
 		requests[i] = (struct mk_http_request){ .method = "DELETE",
-			.path = paths.items[i], .timeout_ms = MK_ENGINE_TIMEOUT_MS };
+			.path = paths.items[i],
+			.timeout_ms = MK_ENGINE_TIMEOUT_MS };
 	}
 	r = mk_http_do_all(mk_docker_http(docker), requests, count, responses, err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		mk_http_response_done(&responses[i]);
 	/* Whoever was being removed by somebody else is waited for here. */
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = mk_container_remove(docker,
-			mk_json_str(json_array_get(containers, i), "Id", ""), err);
+		r = mk_container_remove(
+			docker, mk_json_str(json_array_get(containers, i), "Id", ""), err);
 	return r;
 }
 
-static int remove_networks(struct mk_docker *docker, const char *key, const char *value,
-	struct mk_error *err)
+static int remove_networks(
+	struct mk_docker *docker, const char *key, const char *value, struct mk_error *err)
 {
 	mk_autojson *networks = NULL;
 	const json_t *network;

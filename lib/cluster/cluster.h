@@ -26,16 +26,16 @@ char *mk_cluster_context(const char *name);
  * All nodes, or those of cluster `name`: an array of objects {cluster, name,
  * role, state, ip, image, id, api, registry, gateway}, sorted. The caller owns it.
  */
-int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_cluster_nodes(
+	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** All clusters: an array of {name, nodes, running, api, gateway, registry}. */
 int mk_cluster_list(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** The first control plane of a cluster: an object as in mk_cluster_nodes.
  * MK_ENOTFOUND names the clusters there are. */
-int mk_cluster_find(struct mk_docker *docker, const char *name, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_cluster_find(
+	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** The administrator's identity, from the control plane's admin.conf, with the
  * address that reaches the API from here (or, `internal`, from other containers

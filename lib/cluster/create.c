@@ -99,8 +99,9 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 	if (b->started && !b->options->retain)
 		undo(b, err);
 	else if (b->started)
-		mk_error_hint(err, "kept for you to look at: `docker exec -it %s bash`; "
-				   "`mkcluster delete --name %s` removes it",
+		mk_error_hint(err,
+			"kept for you to look at: `docker exec -it %s bash`; "
+			"`mkcluster delete --name %s` removes it",
 			b->plan.nodes[0].name, b->spec->name);
 	return -(int)err->code;
 }
@@ -152,10 +153,10 @@ void mk_create_result_done(struct mk_create_result *result)
 }
 
 int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *spec,
-	const struct mk_create_options *options, struct mk_create_result *ret,
-	struct mk_error *err)
+	const struct mk_create_options *options, struct mk_create_result *ret, struct mk_error *err)
 {
-	MK_CLEANUP(bringup_done) struct mk_bringup b = {
+	MK_CLEANUP(bringup_done)
+	struct mk_bringup b = {
 		.options = options,
 		.spec = spec,
 		.docker = docker,

@@ -19,8 +19,8 @@ struct mk_create_report {
 struct mk_create_options {
 	const char *kubeconfig; /* the file to merge into, or NULL for kubectl's rules */
 	bool switch_context;
-	bool retain;            /* keep what was made when the bring-up fails */
-	int64_t timeout_ms;     /* for the whole */
+	bool retain;        /* keep what was made when the bring-up fails */
+	int64_t timeout_ms; /* for the whole */
 	struct mk_create_report report;
 };
 

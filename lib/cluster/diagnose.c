@@ -21,7 +21,8 @@ static int run(struct mk_bringup *b, const struct mk_node_plan *node, const char
 	mk_autoerror ignored = { .code = MK_OK };
 	int status = -1;
 
-	if (mk_container_exec(b->docker, node->container, argv, PROBE_MS, ret, &status, &ignored) < 0)
+	if (mk_container_exec(b->docker, node->container, argv, PROBE_MS, ret, &status, &ignored) <
+		0)
 		return -1;
 	return status;
 }
@@ -59,19 +60,19 @@ static void add_unit(struct mk_bringup *b, const struct mk_node_plan *node, cons
 	const char *const argv[] = { "journalctl", "--no-pager", "--output=cat", "--lines=20",
 		"--unit", unit, NULL };
 	mk_autobuf log = mk_buf_init(DETAIL_MAX);
-	mk_autofree char *title = mk_xasprintf("unit %s on %s, last %d lines:", unit, node->name,
-		LOG_LINES);
+	mk_autofree char *title = mk_xasprintf(
+		"unit %s on %s, last %d lines:", unit, node->name, LOG_LINES);
 
 	(void)run(b, node, argv, &log);
 	add_section(detail, title, log.data);
 }
 
 /* Units that are down, or that systemd starts over and over. */
-static size_t add_failed_units(struct mk_bringup *b, const struct mk_node_plan *node,
-	struct mk_buf *detail)
+static size_t add_failed_units(
+	struct mk_bringup *b, const struct mk_node_plan *node, struct mk_buf *detail)
 {
-	const char *const argv[] = { "systemctl", "list-units", "--plain", "--no-legend", "--no-pager",
-		"--type=service", "--state=failed,auto-restart,activating", NULL };
+	const char *const argv[] = { "systemctl", "list-units", "--plain", "--no-legend",
+		"--no-pager", "--type=service", "--state=failed,auto-restart,activating", NULL };
 	mk_autobuf list = mk_buf_init(DETAIL_MAX);
 	mk_autostrlist lines = { .items = NULL };
 	size_t count = 0;
@@ -146,8 +147,10 @@ static void add_pod(struct mk_bringup *b, const json_t *pod, struct mk_buf *deta
 	const char *container = mk_json_str(
 		json_array_get(mk_json_at(pod, "spec.containers"), 0), "name", "");
 	mk_autofree char *path = mk_xasprintf("/api/v1/namespaces/%s/pods/%s/log?tailLines=%d"
-		"&container=%s", namespace, name, LOG_LINES, container);
-	mk_autofree char *title = mk_xasprintf("pod %s/%s: %s %s", namespace, name, reason, message);
+					      "&container=%s",
+		namespace, name, LOG_LINES, container);
+	mk_autofree char *title = mk_xasprintf(
+		"pod %s/%s: %s %s", namespace, name, reason, message);
 	mk_autobuf log = mk_buf_init(DETAIL_MAX);
 	mk_autoerror ignored = { .code = MK_OK };
 
@@ -162,8 +165,8 @@ static void add_waiting_pods(struct mk_bringup *b, struct mk_buf *detail)
 	const json_t *pod;
 	size_t i, count = 0;
 
-	if (!b->kube || mk_kube_call(b->kube, "GET", "/api/v1/pods?limit=100", NULL, &pods,
-				&ignored) < 0)
+	if (!b->kube ||
+		mk_kube_call(b->kube, "GET", "/api/v1/pods?limit=100", NULL, &pods, &ignored) < 0)
 		return;
 	json_array_foreach (json_object_get(pods, "items"), i, pod) {
 		const json_t *condition;
@@ -193,7 +196,8 @@ void mk_diagnose(struct mk_bringup *b, struct mk_error *err)
 		add_waiting_pods(b, &detail);
 	/* Nothing to ask: a node that stopped has only its console. */
 	if (detail.len == 0 &&
-		mk_container_logs(b->docker, b->plan.nodes[0].container, LOG_LINES, &console, &ignored) == 0 &&
+		mk_container_logs(b->docker, b->plan.nodes[0].container, LOG_LINES, &console,
+			&ignored) == 0 &&
 		console.len > 0)
 		add_section(&detail, "the node's console:", console.data);
 	if (detail.len == 0 || err->detail)

@@ -102,8 +102,10 @@ int mk_host_choose_port(const struct mk_docker *docker, const char *address, int
 	else
 		port = port_from(address, wanted, or_next ? wanted + 1000 : wanted, taken);
 	if (port == 0) {
-		(void)mk_fail(err, MK_EHOST, "port %lld of %s is taken", (long long)wanted, address);
-		mk_error_hint(err, "`ss -ltnp` shows who listens; choose another in the config file");
+		(void)mk_fail(
+			err, MK_EHOST, "port %lld of %s is taken", (long long)wanted, address);
+		mk_error_hint(
+			err, "`ss -ltnp` shows who listens; choose another in the config file");
 		return -MK_EHOST;
 	}
 	(void)json_array_append_new(taken, json_integer(port));
@@ -121,8 +123,9 @@ size_t mk_host_parse_routes(const char *text, struct mk_cidr *ret, size_t cap)
 		unsigned destination, mask;
 
 		/* Iface Destination Gateway Flags RefCnt Use Metric Mask ... */
-		if (sscanf(lines.items[i], "%*s %8x %*x %*x %*d %*d %*d %8x", &destination, &mask) !=
-			2 || mask == 0)
+		if (sscanf(lines.items[i], "%*s %8x %*x %*x %*d %*d %*d %8x", &destination,
+			    &mask) != 2 ||
+			mask == 0)
 			continue;
 		ret[count++] = (struct mk_cidr){
 			.address = ntohl(destination),
@@ -203,8 +206,8 @@ static size_t inotify_of_running(const json_t *nodes)
 	return sum;
 }
 
-int mk_host_check_inotify(struct mk_docker *docker, size_t control_planes, size_t workers,
-	struct mk_error *err)
+int mk_host_check_inotify(
+	struct mk_docker *docker, size_t control_planes, size_t workers, struct mk_error *err)
 {
 	mk_autobuf text = mk_buf_init(64);
 	mk_autoerror ignored = { .code = MK_OK };
@@ -225,8 +228,10 @@ int mk_host_check_inotify(struct mk_docker *docker, size_t control_planes, size_
 		workers * INOTIFY_WORKER + (control_planes > 1 ? INOTIFY_BALANCER : 0);
 	if (needed <= limit)
 		return 0;
-	(void)mk_fail(err, MK_EHOST, "fs.inotify.max_user_instances is %llu, and about %zu are "
-		"needed with the clusters that run", (unsigned long long)limit, needed);
+	(void)mk_fail(err, MK_EHOST,
+		"fs.inotify.max_user_instances is %llu, and about %zu are "
+		"needed with the clusters that run",
+		(unsigned long long)limit, needed);
 	mk_error_hint(err, "`sudo sysctl fs.inotify.max_user_instances=%zu`",
 		needed < 512 ? (size_t)512 : needed * 2);
 	return -MK_EHOST;
@@ -294,7 +299,8 @@ int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec
 		}
 		skip--;
 	}
-	(void)mk_fail(err, MK_EHOST, "no /24 is free of this host's routes and the engine's networks");
+	(void)mk_fail(
+		err, MK_EHOST, "no /24 is free of this host's routes and the engine's networks");
 	mk_error_hint(err, "remove networks that are not used: `docker network prune`");
 	return -MK_EHOST;
 }

@@ -9,8 +9,8 @@
 /* Long enough for pods with the usual grace period of 30 s to end by themselves. */
 #define STOP_SECONDS 40
 
-static int list_nodes(struct mk_docker *docker, const char *name, json_t **ret,
-	struct mk_error *err)
+static int list_nodes(
+	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *first = NULL;
 	int r = mk_cluster_find(docker, name, &first, err);
@@ -34,12 +34,13 @@ static int for_nodes(struct mk_docker *docker, const json_t *nodes, const char *
 			continue;
 		names[sent] = mk_json_str(node, "name", "");
 		items[sent++] = (struct mk_docker_item){ .method = "POST",
-			.path = mk_xasprintf("/containers/%s/%s", mk_json_str(node, "id", ""), action) };
+			.path = mk_xasprintf(
+				"/containers/%s/%s", mk_json_str(node, "id", ""), action) };
 	}
 	r = mk_docker_call_all(docker, items, sent, &failed, err);
 	if (r < 0 && sent > 0)
-		(void)mk_error_wrap(err, "%.*s node '%s'", (int)strcspn(action, "?"), action,
-			names[failed]);
+		(void)mk_error_wrap(
+			err, "%.*s node '%s'", (int)strcspn(action, "?"), action, names[failed]);
 	mk_docker_items_done(items, sent);
 	return r;
 }
@@ -85,8 +86,8 @@ static int started_at(struct mk_docker *docker, const json_t *nodes, struct mk_s
 	return 0;
 }
 
-static int wait_gateway(struct mk_docker *docker, const json_t *nodes, int64_t deadline,
-	struct mk_error *err)
+static int wait_gateway(
+	struct mk_docker *docker, const json_t *nodes, int64_t deadline, struct mk_error *err)
 {
 	const char *address = mk_json_str(json_array_get(nodes, 0), "gateway", "");
 	mk_autofree char *url = NULL;
@@ -118,8 +119,8 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 	return r == 0 ? wait_gateway(docker, nodes, deadline, err) : r;
 }
 
-int mk_cluster_start(struct mk_docker *docker, const char *name, int64_t deadline,
-	struct mk_error *err)
+int mk_cluster_start(
+	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
 	mk_autojson *nodes = NULL;
@@ -134,8 +135,8 @@ int mk_cluster_start(struct mk_docker *docker, const char *name, int64_t deadlin
 	return r == 0 ? wait_cluster(docker, name, nodes, &names, &since, deadline, err) : r;
 }
 
-int mk_cluster_resume(struct mk_docker *docker, const char *name, int64_t deadline,
-	struct mk_error *err)
+int mk_cluster_resume(
+	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
 	mk_autojson *nodes = NULL;

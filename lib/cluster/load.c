@@ -23,8 +23,8 @@ static void target_done(struct target *target)
 	free(target->arch);
 }
 
-static int open_target(struct mk_docker *docker, const char *cluster, struct target *ret,
-	struct mk_error *err)
+static int open_target(
+	struct mk_docker *docker, const char *cluster, struct target *ret, struct mk_error *err)
 {
 	mk_autojson *node = NULL;
 	mk_autojson *image = NULL;
@@ -54,8 +54,9 @@ static void report_present(struct mk_load_report *report, const struct mk_refere
 
 	report->images = mk_xrealloc(report->images, (report->count + 1) * sizeof(*report->images));
 	image = &report->images[report->count++];
-	*image = (struct mk_loaded_image){ .id = mk_xstrdup(id), .digest = mk_xstrdup(""),
-		.layers_there = layers };
+	*image = (struct mk_loaded_image){
+		.id = mk_xstrdup(id), .digest = mk_xstrdup(""), .layers_there = layers
+	};
 	mk_strlist_take(&image->names, mk_reference_print(reference));
 }
 

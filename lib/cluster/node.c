@@ -3,8 +3,8 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
 
-static void publish(json_t *bindings, json_t *exposed, const char *address, int node_port,
-	int64_t host_port)
+static void publish(
+	json_t *bindings, json_t *exposed, const char *address, int node_port, int64_t host_port)
 {
 	mk_autofree char *key = mk_xasprintf("%d/tcp", node_port);
 	mk_autofree char *port = mk_xasprintf("%lld", (long long)host_port);
@@ -47,16 +47,16 @@ static json_t *labels_of(const struct mk_bringup *b, const struct mk_node_plan *
  */
 static void restrict_host_config(json_t *host)
 {
-	mk_autojson *more = mk_json_pack("{s:[s],s:[s],s:[s,s],s:[],s:[],s:[s]}",
-		"CapAdd", "ALL", "CapDrop", "SYS_RESOURCE",
-		"SecurityOpt", "seccomp=unconfined", "apparmor=unconfined",
-		"MaskedPaths", "ReadonlyPaths", "DeviceCgroupRules", "a *:* rwm");
+	mk_autojson *more = mk_json_pack("{s:[s],s:[s],s:[s,s],s:[],s:[],s:[s]}", "CapAdd", "ALL",
+		"CapDrop", "SYS_RESOURCE", "SecurityOpt", "seccomp=unconfined",
+		"apparmor=unconfined", "MaskedPaths", "ReadonlyPaths", "DeviceCgroupRules",
+		"a *:* rwm");
 
 	(void)json_object_update(host, more);
 }
 
-static json_t *bindings_of(const struct mk_bringup *b, const struct mk_node_plan *node,
-	json_t *exposed)
+static json_t *bindings_of(
+	const struct mk_bringup *b, const struct mk_node_plan *node, json_t *exposed)
 {
 	const char *address = b->spec->api_address;
 	json_t *bindings = json_object();
@@ -70,16 +70,17 @@ static json_t *bindings_of(const struct mk_bringup *b, const struct mk_node_plan
 	return bindings;
 }
 
-static json_t *host_config(const struct mk_bringup *b, const struct mk_node_plan *node,
-	json_t *exposed)
+static json_t *host_config(
+	const struct mk_bringup *b, const struct mk_node_plan *node, json_t *exposed)
 {
 	json_t *bindings = bindings_of(b, node, exposed);
 	json_t *host;
 
 	/* Back after a reboot or an engine restart, not after `docker stop`. */
 	host = mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:{s:s},s:b}", "NetworkMode", b->network,
-		"CgroupnsMode", "private", "Tmpfs", "/tmp", "exec,mode=1777", "/run", "exec,mode=755",
-		"PortBindings", bindings, "RestartPolicy", "Name", "unless-stopped", "Init", 0);
+		"CgroupnsMode", "private", "Tmpfs", "/tmp", "exec,mode=1777", "/run",
+		"exec,mode=755", "PortBindings", bindings, "RestartPolicy", "Name",
+		"unless-stopped", "Init", 0);
 	if (b->profile == MK_PROFILE_PRIVILEGED)
 		(void)json_object_set_new(host, "Privileged", json_true());
 	else
@@ -92,11 +93,11 @@ json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan 
 	json_t *exposed = json_object();
 	json_t *host = host_config(b, node, exposed);
 
-	return mk_json_pack("{s:s,s:s,s:o,s:[s],s:s,s:{s:{}},s:o,s:o,s:{s:{s:{s:{s:s}}}}}",
-		"Image", b->spec->image, "Hostname", node->name, "Labels", labels_of(b, node),
-		"Env", "container=docker",
+	return mk_json_pack("{s:s,s:s,s:o,s:[s],s:s,s:{s:{}},s:o,s:o,s:{s:{s:{s:{s:s}}}}}", "Image",
+		b->spec->image, "Hostname", node->name, "Labels", labels_of(b, node), "Env",
+		"container=docker",
 		/* systemd as first process ignores SIGTERM; this one is "halt". */
 		"StopSignal", "SIGRTMIN+3", "Volumes", "/var", "ExposedPorts", exposed,
-		"HostConfig", host, "NetworkingConfig", "EndpointsConfig", b->network,
-		"IPAMConfig", "IPv4Address", node->ip);
+		"HostConfig", host, "NetworkingConfig", "EndpointsConfig", b->network, "IPAMConfig",
+		"IPv4Address", node->ip);
 }

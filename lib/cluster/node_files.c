@@ -47,8 +47,8 @@ static const struct {
 		false },
 	{ "node/config/kube-proxy.yaml", "/etc/kubernetes/kube-proxy.yaml", ON_NODE, false },
 	{ "node/config/kubelet.yaml", "/etc/kubernetes/kubelet.yaml", ON_NODE, false },
-	{ "node/config/registry-hosts.toml", "/etc/containerd/certs.d/_default/hosts.toml",
-		ON_NODE, false },
+	{ "node/config/registry-hosts.toml", "/etc/containerd/certs.d/_default/hosts.toml", ON_NODE,
+		false },
 	{ "node/config/system.conf", "/etc/systemd/system.conf.d/mkcluster.conf", ON_ALL, false },
 	{ "node/config/registry.yaml", "/etc/registry.yaml", ON_CONTROL_PLANE, true },
 };
@@ -60,8 +60,8 @@ static void set_etcd_members(const struct mk_plan *plan, struct mk_render *rende
 	mk_autofree char *list = NULL;
 
 	for (size_t i = 0; i < plan->control_planes; i++)
-		mk_strlist_addf(&members, "%s=https://%s:2380", plan->nodes[i].name,
-			plan->nodes[i].ip);
+		mk_strlist_addf(
+			&members, "%s=https://%s:2380", plan->nodes[i].name, plan->nodes[i].ip);
 	list = mk_strlist_join(&members, ",");
 	mk_render_set(render, "ETCD_INITIAL_CLUSTER", list);
 }
@@ -74,14 +74,14 @@ static void set_backend(const struct mk_plan *plan, struct mk_render *render, co
 	mk_autofree char *text = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		mk_strlist_addf(&lines, "\tserver %s %s:%d", plan->nodes[i].name, plan->nodes[i].ip,
-			port);
+		mk_strlist_addf(
+			&lines, "\tserver %s %s:%d", plan->nodes[i].name, plan->nodes[i].ip, port);
 	text = mk_strlist_join(&lines, "\n");
 	mk_render_set(render, name, text);
 }
 
-static void set_node(const struct mk_bringup *b, const struct mk_node_plan *node,
-	struct mk_render *render)
+static void set_node(
+	const struct mk_bringup *b, const struct mk_node_plan *node, struct mk_render *render)
 {
 	const struct mk_plan *plan = &b->plan;
 	bool control_plane = node->role == MK_ROLE_CONTROL_PLANE;
@@ -91,8 +91,10 @@ static void set_node(const struct mk_bringup *b, const struct mk_node_plan *node
 	mk_render_set(render, "NODE_IP", node->ip);
 	mk_render_set(render, "NODE_POD_CIDR", node->pod_cidr ? node->pod_cidr : "");
 	mk_render_setf(render, "NODE_LABELS", "mkcluster.dev/role=%s", mk_role_name(node->role));
-	mk_render_set(render, "TAINTS", control_plane && several ?
-		"[{ key: node-role.kubernetes.io/control-plane, effect: NoSchedule }]" : "[]");
+	mk_render_set(render, "TAINTS",
+		control_plane && several
+			? "[{ key: node-role.kubernetes.io/control-plane, effect: NoSchedule }]"
+			: "[]");
 	mk_render_set(render, "KUBELET_AFTER",
 		control_plane ? "kube-apiserver.service" : "kube-api-ready.service");
 	mk_render_setf(render, "API_SERVER", "https://%s:6443",
@@ -189,15 +191,14 @@ static int add_manifests(const struct mk_bringup *b, const struct mk_node_plan *
 }
 
 /* What pod-network reads: "PODS VIA" of every other node. */
-static void add_routes(const struct mk_plan *plan, const struct mk_node_plan *node,
-	struct mk_tar_writer *tar)
+static void add_routes(
+	const struct mk_plan *plan, const struct mk_node_plan *node, struct mk_tar_writer *tar)
 {
 	mk_autobuf routes = mk_buf_init(MK_MAX_CONFIG_FILE);
 
 	for (size_t i = 0; i < plan->kube_count; i++) {
 		if (&plan->nodes[i] != node)
-			mk_buf_addf(&routes, "%s %s\n", plan->nodes[i].pod_cidr,
-				plan->nodes[i].ip);
+			mk_buf_addf(&routes, "%s %s\n", plan->nodes[i].pod_cidr, plan->nodes[i].ip);
 	}
 	mk_tar_add_text(tar, "/etc/mkcluster/routes", 0644, routes.data);
 }
@@ -236,8 +237,8 @@ static int add_secrets(const struct mk_bringup *b, const struct mk_node_plan *no
 	return mk_pki_bundle_each_file(b->pki, index, add_secret_file, tar, err);
 }
 
-int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node,
-	struct mk_buf *ret, struct mk_error *err)
+int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node, struct mk_buf *ret,
+	struct mk_error *err)
 {
 	struct mk_tar_writer_options options = { .no_parents = true };
 	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *tar = mk_tar_writer_new(&options);

@@ -22,8 +22,8 @@ const char *mk_role_name(enum mk_role role)
 /* NAME-worker, NAME-worker-2, NAME-worker-3 ... */
 static char *node_name(const char *cluster, enum mk_role role, size_t n)
 {
-	return n == 0 ? mk_xasprintf("%s-%s", cluster, mk_role_name(role)) :
-			mk_xasprintf("%s-%s-%zu", cluster, mk_role_name(role), n + 1);
+	return n == 0 ? mk_xasprintf("%s-%s", cluster, mk_role_name(role))
+		      : mk_xasprintf("%s-%s-%zu", cluster, mk_role_name(role), n + 1);
 }
 
 static void add(struct mk_plan *plan, const struct mk_cluster_spec *spec,
@@ -37,8 +37,7 @@ static void add(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 }
 
 /* A /24 of the pod subnet for each Kubernetes node. */
-static int give_pods(struct mk_plan *plan, const struct mk_cluster_spec *spec,
-	struct mk_error *err)
+static int give_pods(struct mk_plan *plan, const struct mk_cluster_spec *spec, struct mk_error *err)
 {
 	struct mk_cidr pods;
 	int r = mk_cidr_parse(spec->pod_subnet, &pods, err);
@@ -46,7 +45,8 @@ static int give_pods(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 	if (r < 0)
 		return r;
 	if (plan->kube_count > (size_t)1 << (24 - pods.bits))
-		return mk_fail(err, MK_EUSAGE, "pod subnet %s has no room for a /24 on each of %zu nodes",
+		return mk_fail(err, MK_EUSAGE,
+			"pod subnet %s has no room for a /24 on each of %zu nodes",
 			spec->pod_subnet, plan->kube_count);
 	for (size_t i = 0; i < plan->kube_count; i++) {
 		struct mk_cidr one = { .address = pods.address + ((uint32_t)i << 8), .bits = 24 };

@@ -20,9 +20,9 @@ const char *mk_role_name(enum mk_role role);
 
 struct mk_node_plan {
 	enum mk_role role;
-	char *name;     /* of container, host and Kubernetes node */
+	char *name; /* of container, host and Kubernetes node */
 	char *ip;
-	char *pod_cidr; /* NULL for a load balancer */
+	char *pod_cidr;  /* NULL for a load balancer */
 	char *container; /* the engine's id, once created */
 };
 
@@ -32,7 +32,7 @@ struct mk_plan {
 	size_t count;
 	size_t kube_count; /* Kubernetes nodes: without the load balancer */
 	size_t control_planes;
-	char *api_ip;     /* where other machines reach the API */
+	char *api_ip; /* where other machines reach the API */
 };
 
 /** Plan the cluster of a spec on this /24. MK_EUSAGE when it is too small. */

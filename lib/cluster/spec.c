@@ -52,7 +52,6 @@ int mk_cluster_name_check(const char *name, struct mk_error *err)
 		NAME_MAX_LENGTH);
 }
 
-
 static const char *const api_versions[] = { "mkcluster.dev/v1", NULL };
 static const char *const file_kinds[] = { "Cluster", NULL };
 static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
@@ -82,7 +81,10 @@ static const struct mk_field openfaas_fields[] = {
 static const struct mk_table openfaas = MK_TABLE(struct header, openfaas_fields);
 
 static const struct mk_field registry_fields[] = {
-	{ .key = "port", .kind = MK_FIELD_INT, .min = 1, .max = 65535,
+	{ .key = "port",
+		.kind = MK_FIELD_INT,
+		.min = 1,
+		.max = 65535,
 		.offset = AT(registry_port) },
 };
 static const struct mk_table registry = MK_TABLE(struct header, registry_fields);
@@ -93,15 +95,26 @@ static const struct mk_field etcd_fields[] = {
 static const struct mk_table etcd = MK_TABLE(struct header, etcd_fields);
 
 static const struct mk_field fields[] = {
-	{ .key = "apiVersion", .kind = MK_FIELD_STRING, .mandatory = true, .choices = api_versions,
+	{ .key = "apiVersion",
+		.kind = MK_FIELD_STRING,
+		.mandatory = true,
+		.choices = api_versions,
 		.offset = offsetof(struct header, api_version) },
-	{ .key = "kind", .kind = MK_FIELD_STRING, .mandatory = true, .choices = file_kinds,
+	{ .key = "kind",
+		.kind = MK_FIELD_STRING,
+		.mandatory = true,
+		.choices = file_kinds,
 		.offset = offsetof(struct header, kind) },
-	{ .key = "name", .kind = MK_FIELD_STRING, .check = mk_cluster_name_check,
+	{ .key = "name",
+		.kind = MK_FIELD_STRING,
+		.check = mk_cluster_name_check,
 		.offset = AT(name) },
 	{ .key = "image", .kind = MK_FIELD_STRING, .offset = AT(image) },
 	{ .key = "images", .kind = MK_FIELD_STRING_MAP, .offset = AT(images) },
-	{ .key = "controlPlanes", .kind = MK_FIELD_INT, .min = 1, .max = MK_MAX_CONTROL_PLANES,
+	{ .key = "controlPlanes",
+		.kind = MK_FIELD_INT,
+		.min = 1,
+		.max = MK_MAX_CONTROL_PLANES,
 		.offset = AT(control_planes) },
 	{ .key = "workers", .kind = MK_FIELD_INT, .max = MK_MAX_WORKERS, .offset = AT(workers) },
 	{ .key = "profile", .kind = MK_FIELD_CHOICE, .choices = profiles, .offset = AT(profile) },
@@ -146,9 +159,11 @@ static int check_images(const json_t *images, struct mk_error *err)
 		if (known)
 			continue;
 		(void)mk_fail(err, MK_EUSAGE, "images: no image has the role '%s'", role);
-		mk_error_hint(err, "%s%s%s", near ? "did you mean '" : "the roles are coredns, gateway, "
-			"provider, queue-worker, nats, prometheus, alertmanager", near ? near : "",
-			near ? "'?" : "");
+		mk_error_hint(err, "%s%s%s",
+			near ? "did you mean '"
+			     : "the roles are coredns, gateway, "
+			       "provider, queue-worker, nats, prometheus, alertmanager",
+			near ? near : "", near ? "'?" : "");
 		return -MK_EUSAGE;
 	}
 	return 0;
@@ -168,7 +183,8 @@ static int check_subnets(const struct mk_cluster_spec *spec, struct mk_error *er
 		return mk_fail(err, MK_EUSAGE, "pod subnet '%s' must be between a /8 and a /24",
 			spec->pod_subnet);
 	if (services.bits < 12 || services.bits > 26)
-		return mk_fail(err, MK_EUSAGE, "service subnet '%s' must be between a /12 and a /26",
+		return mk_fail(err, MK_EUSAGE,
+			"service subnet '%s' must be between a /12 and a /26",
 			spec->service_subnet);
 	if (mk_cidr_overlap(&pods, &services))
 		return mk_fail(err, MK_EUSAGE, "pod subnet %s and service subnet %s overlap",
@@ -184,8 +200,9 @@ static int check_nodes(const struct mk_cluster_spec *spec, struct mk_error *err)
 	if (spec->control_planes % 2 == 0) {
 		(void)mk_fail(err, MK_EUSAGE, "%lld control planes: the number must be odd",
 			(long long)spec->control_planes);
-		mk_error_hint(err, "etcd needs more than half of its members: %lld survive the loss "
-				   "of no more than %lld do, and are one more that can fail",
+		mk_error_hint(err,
+			"etcd needs more than half of its members: %lld survive the loss "
+			"of no more than %lld do, and are one more that can fail",
 			(long long)spec->control_planes, (long long)spec->control_planes - 1);
 		return -MK_EUSAGE;
 	}

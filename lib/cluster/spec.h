@@ -26,7 +26,7 @@ enum mk_profile {
 struct mk_cluster_spec {
 	char *name;
 	char *image;
-	json_t *images; /* role -> image name, replacing the node image's */
+	json_t *images;         /* role -> image name, replacing the node image's */
 	int64_t control_planes; /* odd */
 	int64_t workers;
 	bool openfaas;
@@ -51,8 +51,8 @@ void mk_cluster_spec_done(struct mk_cluster_spec *spec);
  * Cluster, apiVersion mkcluster.dev/v1. MK_EUSAGE lists every mistake with
  * file:line:column.
  */
-int mk_cluster_spec_load(struct mk_cluster_spec *spec, const char *path,
-	struct mk_error *err) MK_CHECKED;
+int mk_cluster_spec_load(
+	struct mk_cluster_spec *spec, const char *path, struct mk_error *err) MK_CHECKED;
 
 /** Check the whole: names, addresses, ranges, overlaps. MK_EUSAGE. */
 int mk_cluster_spec_check(const struct mk_cluster_spec *spec, struct mk_error *err) MK_CHECKED;

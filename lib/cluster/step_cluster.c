@@ -14,8 +14,8 @@ int mk_step_write_kubeconfig(struct mk_bringup *b, char **ret_note, struct mk_er
 {
 	mk_autowipebuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	mk_autoidentity identity = { .server = NULL };
-	mk_autofree char *address =
-		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->api_port);
+	mk_autofree char *address = mk_xasprintf(
+		"%s:%lld", b->spec->api_address, (long long)b->api_port);
 	mk_autofree char *url = mk_cluster_url(b->docker, "https", address);
 	mk_autofree char *context = mk_cluster_context(b->spec->name);
 	struct mk_userconfig_entry entry = { .name = context, .server = url };
@@ -46,8 +46,7 @@ static void set_image(struct mk_render *render, const char *role, const char *im
 	mk_render_set(render, name, image);
 }
 
-static int set_variables(const struct mk_bringup *b, struct mk_render *render,
-	struct mk_error *err)
+static int set_variables(const struct mk_bringup *b, struct mk_render *render, struct mk_error *err)
 {
 	mk_autofree char *dns = NULL;
 	struct mk_cidr services;
@@ -60,16 +59,16 @@ static int set_variables(const struct mk_bringup *b, struct mk_render *render,
 	dns = mk_cidr_address(&services, 10);
 	mk_render_set(render, "DNS_IP", dns);
 	mk_render_setf(render, "GATEWAY_NODE_PORT", "%d", MK_GATEWAY_PORT);
-	mk_render_setf(render, "REGISTRY_HOST_ADDRESS", "localhost:%lld",
-		(long long)b->registry_port);
+	mk_render_setf(
+		render, "REGISTRY_HOST_ADDRESS", "localhost:%lld", (long long)b->registry_port);
 	mk_render_setf(render, "REGISTRY_NODE_ADDRESS", "%s:5000", b->plan.nodes[0].ip);
 	json_object_foreach (b->images, role, image)
 		set_image(render, role, json_string_value(image));
 	return 0;
 }
 
-static int add_objects(const struct mk_render *render, const char *path, json_t *objects,
-	struct mk_error *err)
+static int add_objects(
+	const struct mk_render *render, const char *path, json_t *objects, struct mk_error *err)
 {
 	mk_autojson *more = NULL;
 	int r = mk_render_objects(render, path, &more, err);
@@ -85,8 +84,8 @@ static json_t *password_secret(const struct mk_bringup *b)
 	mk_autofree char *user = mk_base64("admin", 5);
 
 	return mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind",
-		"Secret", "metadata", "name", "basic-auth", "namespace", "openfaas", "type", "Opaque",
-		"data", "basic-auth-user", user, "basic-auth-password", password);
+		"Secret", "metadata", "name", "basic-auth", "namespace", "openfaas", "type",
+		"Opaque", "data", "basic-auth-user", user, "basic-auth-password", password);
 }
 
 static const char *const cluster_files[] = { "objects/cluster.yaml", "objects/coredns.yaml" };
@@ -118,10 +117,10 @@ static int set_roles(struct mk_bringup *b, struct mk_error *err)
 	mk_autojson *nodes = json_array();
 
 	for (size_t i = 0; i < b->plan.control_planes; i++)
-		(void)json_array_append_new(nodes, mk_json_pack("{s:s,s:s,s:{s:s,s:{s:s}}}",
-			"apiVersion", "v1", "kind", "Node", "metadata", "name",
-			b->plan.nodes[i].name, "labels",
-			"node-role.kubernetes.io/control-plane", ""));
+		(void)json_array_append_new(nodes,
+			mk_json_pack("{s:s,s:s,s:{s:s,s:{s:s}}}", "apiVersion", "v1", "kind",
+				"Node", "metadata", "name", b->plan.nodes[i].name, "labels",
+				"node-role.kubernetes.io/control-plane", ""));
 	return mk_kube_apply(b->kube, nodes, err);
 }
 
@@ -171,8 +170,8 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	/* Prometheus too: without it the gateway answers no list of functions. */
 	static const char *const names[] = { "openfaas/gateway", "openfaas/nats",
 		"openfaas/queue-worker", "openfaas/prometheus", "openfaas/alertmanager" };
-	mk_autofree char *address =
-		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->gateway_port);
+	mk_autofree char *address = mk_xasprintf(
+		"%s:%lld", b->spec->api_address, (long long)b->gateway_port);
 	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
 	int64_t start = mk_now_ms(), gateway = start;
 	mk_autofree char *answered = NULL;

@@ -34,20 +34,23 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 	r = mk_network_create(b->docker, b->network, subnet, gateway, b->mtu, labels, &id, err);
 
 	if (r == -MK_EEXISTS && !is_overlap(r, err))
-		mk_error_hint(err, "another run is making '%s', or left it: `mkcluster delete --name %s`",
+		mk_error_hint(err,
+			"another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);
 	return r < 0 ? mk_error_wrap(err, "create network '%s' (%s)", b->network, subnet) : 0;
 }
 
 static bool is_refused_privilege(const struct mk_error *err)
 {
-	return err->message && (strstr(err->message, "operation not permitted") ||
-		strstr(err->message, "unable to apply caps") || strstr(err->message, "ermission denied"));
+	return err->message &&
+		(strstr(err->message, "operation not permitted") ||
+			strstr(err->message, "unable to apply caps") ||
+			strstr(err->message, "ermission denied"));
 }
 
 /* Send one request for each node, side by side; name the node that was refused. */
-static int for_all(struct mk_bringup *b, struct mk_docker_item *items, const char *what,
-	struct mk_error *err)
+static int for_all(
+	struct mk_bringup *b, struct mk_docker_item *items, const char *what, struct mk_error *err)
 {
 	size_t failed = 0;
 	int r = mk_docker_call_all(b->docker, items, b->plan.count, &failed, err);
@@ -57,8 +60,8 @@ static int for_all(struct mk_bringup *b, struct mk_docker_item *items, const cha
 
 static int create_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items =
-		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	mk_autofree struct mk_docker_item *items = mk_xcalloc(
+		b->plan.count, sizeof(struct mk_docker_item));
 	int r;
 
 	for (size_t i = 0; i < b->plan.count; i++)
@@ -73,7 +76,8 @@ static int create_containers(struct mk_bringup *b, struct mk_error *err)
 			b->plan.nodes[i].container = mk_xstrdup(id);
 	}
 	if (r == -MK_EEXISTS)
-		mk_error_hint(err, "another run is making '%s', or left it: `mkcluster delete --name %s`",
+		mk_error_hint(err,
+			"another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);
 	mk_docker_items_done(items, b->plan.count);
 	return r;
@@ -81,8 +85,8 @@ static int create_containers(struct mk_bringup *b, struct mk_error *err)
 
 static int fill_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items =
-		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	mk_autofree struct mk_docker_item *items = mk_xcalloc(
+		b->plan.count, sizeof(struct mk_docker_item));
 	int r = 0;
 
 	for (size_t i = 0; i < b->plan.count && r == 0; i++) {
@@ -100,8 +104,8 @@ static int fill_containers(struct mk_bringup *b, struct mk_error *err)
 
 static int start_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items =
-		mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item));
+	mk_autofree struct mk_docker_item *items = mk_xcalloc(
+		b->plan.count, sizeof(struct mk_docker_item));
 	int r;
 
 	for (size_t i = 0; i < b->plan.count; i++)
@@ -152,7 +156,8 @@ static enum mk_profile first_profile(const struct mk_bringup *b)
 
 	if (b->spec->profile != MK_PROFILE_AUTO)
 		return b->spec->profile;
-	if (!mk_docker_is_local(b->docker) || mk_fs_read("/proc/self/status", &status, &ignored) < 0)
+	if (!mk_docker_is_local(b->docker) ||
+		mk_fs_read("/proc/self/status", &status, &ignored) < 0)
 		return MK_PROFILE_PRIVILEGED;
 	line = strstr(status.data, "CapBnd:");
 	bounding = line ? strtoull(line + 7, NULL, 16) : 0;
@@ -244,8 +249,8 @@ static int connect_api(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autowipebuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	mk_autoidentity identity = { .server = NULL };
-	mk_autofree char *address =
-		mk_xasprintf("%s:%lld", b->spec->api_address, (long long)b->api_port);
+	mk_autofree char *address = mk_xasprintf(
+		"%s:%lld", b->spec->api_address, (long long)b->api_port);
 	mk_autofree char *url = mk_cluster_url(b->docker, "https", address);
 	int r = mk_pki_bundle_kubeconfig(b->pki, "admin", 0, url, NULL, &text, err);
 

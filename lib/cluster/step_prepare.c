@@ -36,8 +36,8 @@ static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct 
 		return -MK_EHOST;
 	}
 	b->provider = provider ? provider : "faas-netes";
-	return mk_json_parse(images, strlen(images), "the image's label io.mkcluster.images",
-		&b->images, err);
+	return mk_json_parse(
+		images, strlen(images), "the image's label io.mkcluster.images", &b->images, err);
 }
 
 static int check_image(struct mk_bringup *b, struct mk_error *err)
@@ -84,8 +84,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 	if (r == 0)
 		r = check_image(b, err);
 	if (r == 0)
-		r = mk_host_check_inotify(b->docker, (size_t)b->spec->control_planes,
-			(size_t)b->spec->workers, err);
+		r = mk_host_check_inotify(
+			b->docker, (size_t)b->spec->control_planes, (size_t)b->spec->workers, err);
 	if (r == 0)
 		r = mk_userconfig_check(b->options->kubeconfig, err);
 	if (r == 0)
@@ -107,8 +107,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 
 static int make_bundle(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_pki_node *nodes =
-		mk_xcalloc(b->plan.kube_count, sizeof(struct mk_pki_node));
+	mk_autofree struct mk_pki_node *nodes = mk_xcalloc(
+		b->plan.kube_count, sizeof(struct mk_pki_node));
 	mk_autostrlist sans = { .items = NULL };
 	mk_autofree char *server = mk_xasprintf("https://%s:6443", b->plan.api_ip);
 	mk_autofree char *service_ip = NULL;

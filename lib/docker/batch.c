@@ -43,14 +43,16 @@ static void fill(struct mk_docker *docker, struct batch *batch, const struct mk_
 		.method = item->method,
 		.path = batch->paths.items[i],
 		.content_type = raw ? "application/x-tar" : NULL,
-		.body = raw ? item->raw.data : item->body ? batch->bodies.items[i] : NULL,
+		.body = raw          ? item->raw.data
+			: item->body ? batch->bodies.items[i]
+				     : NULL,
 		.body_len = raw ? item->raw.len : strlen(batch->bodies.items[i]),
 		.timeout_ms = MK_ENGINE_TIMEOUT_MS,
 	};
 }
 
-static int take_answer(struct mk_docker_item *item, const struct mk_http_response *response,
-	struct mk_error *err)
+static int take_answer(
+	struct mk_docker_item *item, const struct mk_http_response *response, struct mk_error *err)
 {
 	if (response->status >= 400)
 		return mk_docker_refused(
@@ -64,7 +66,8 @@ static int take_answer(struct mk_docker_item *item, const struct mk_http_respons
 int mk_docker_call_all(struct mk_docker *docker, struct mk_docker_item *items, size_t count,
 	size_t *ret_failed, struct mk_error *err)
 {
-	MK_CLEANUP(batch_done) struct batch batch = {
+	MK_CLEANUP(batch_done)
+	struct batch batch = {
 		.requests = mk_xcalloc(count, sizeof(struct mk_http_request)),
 		.responses = mk_xcalloc(count, sizeof(struct mk_http_response)),
 	};

@@ -35,7 +35,8 @@ static int read_pem(const char *folder, const char *name, char **ret, struct mk_
 	int r = mk_fs_read(path, &buf, err);
 
 	if (r < 0) {
-		mk_error_hint(err, "set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem");
+		mk_error_hint(err,
+			"set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem");
 		return mk_error_recode(err, MK_EHOST);
 	}
 	*ret = mk_buf_detach(&buf);
@@ -86,7 +87,8 @@ static int connect_tcp(struct mk_docker *docker, const char *address, struct mk_
 	if (r < 0)
 		return r;
 	docker->remote_host = mk_xstrndup(address, host_len);
-	url = mk_xasprintf("%s://%.*s", tls ? "https" : "http", (int)strcspn(address, "/"), address);
+	url = mk_xasprintf(
+		"%s://%.*s", tls ? "https" : "http", (int)strcspn(address, "/"), address);
 	options.base_url = url;
 	options.ca_pem = files.ca;
 	options.cert_pem = files.cert;
@@ -116,8 +118,9 @@ static int choose_version(struct mk_docker *docker, const char *theirs, struct m
 	unsigned newest = version_number(theirs);
 
 	if (newest < version_number(MK_DOCKER_API_MIN)) {
-		(void)mk_fail(err, MK_EHOST, "the engine at %s speaks API %s; at least %s is needed",
-			docker->host, *theirs ? theirs : "of unknown version", MK_DOCKER_API_MIN);
+		(void)mk_fail(err, MK_EHOST,
+			"the engine at %s speaks API %s; at least %s is needed", docker->host,
+			*theirs ? theirs : "of unknown version", MK_DOCKER_API_MIN);
 		mk_error_hint(err, "install Docker 20.10 or later");
 		return -MK_EHOST;
 	}
@@ -136,8 +139,9 @@ static int ping(struct mk_docker *docker, struct mk_error *err)
 	if (r < 0) {
 		if (r == -MK_EINTR)
 			return r;
-		mk_error_hint(err, "is Docker running, and may this user use it? "
-				   "Start it (`systemctl start docker`), or set DOCKER_HOST");
+		mk_error_hint(err,
+			"is Docker running, and may this user use it? "
+			"Start it (`systemctl start docker`), or set DOCKER_HOST");
 		(void)mk_error_wrap(err, "no container engine at %s", docker->host);
 		return mk_error_recode(err, MK_EHOST);
 	}
@@ -216,8 +220,8 @@ static enum mk_code code_of(long status)
 	return status == 409 ? MK_EEXISTS : MK_EREMOTE;
 }
 
-int mk_docker_refused(const char *method, const char *path, long status, const char *body,
-	struct mk_error *err)
+int mk_docker_refused(
+	const char *method, const char *path, long status, const char *body, struct mk_error *err)
 {
 	mk_autojson *answer = json_loads(body ? body : "", 0, NULL);
 	const char *words = mk_json_str(answer, "message", NULL);
@@ -225,7 +229,8 @@ int mk_docker_refused(const char *method, const char *path, long status, const c
 	/* Podman says "cause" and "message"; a proxy in between may say anything. */
 	if (!words)
 		words = body && *body ? body : "no reason given";
-	(void)mk_fail(err, code_of(status), "engine: %s %s: %ld: %.400s", method, path, status, words);
+	(void)mk_fail(
+		err, code_of(status), "engine: %s %s: %ld: %.400s", method, path, status, words);
 	err->status = (int)status;
 	return -(int)err->code;
 }

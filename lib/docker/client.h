@@ -56,10 +56,10 @@ int mk_docker_call(struct mk_docker *docker, const char *method, const char *pat
 /** One of several requests that are sent side by side. */
 struct mk_docker_item {
 	const char *method;
-	char *path;                /* below the API version; owned by the batch */
-	json_t *body;              /* JSON, owned; or NULL */
-	struct mk_buf raw;         /* an uncompressed tar instead, wiped at the end */
-	json_t *answer;            /* parsed, owned; NULL when there was none */
+	char *path;        /* below the API version; owned by the batch */
+	json_t *body;      /* JSON, owned; or NULL */
+	struct mk_buf raw; /* an uncompressed tar instead, wiped at the end */
+	json_t *answer;    /* parsed, owned; NULL when there was none */
 };
 
 /** Release what the items own. */
@@ -71,8 +71,8 @@ int mk_docker_call_all(struct mk_docker *docker, struct mk_docker_item *items, s
 	size_t *ret_failed, struct mk_error *err) MK_CHECKED;
 
 /** The error of an answer with a status of 400 or more. For this folder's files. */
-int mk_docker_refused(const char *method, const char *path, long status, const char *body,
-	struct mk_error *err);
+int mk_docker_refused(
+	const char *method, const char *path, long status, const char *body, struct mk_error *err);
 
 /** Open a streamed answer; MK_ENOTFOUND and so on as in mk_docker_call. */
 int mk_docker_open(struct mk_docker *docker, const struct mk_http_request *request,

@@ -51,16 +51,16 @@ int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_erro
 	}
 }
 
-int mk_container_inspect(struct mk_docker *docker, const char *id, json_t **ret,
-	struct mk_error *err)
+int mk_container_inspect(
+	struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/containers/%s/json", id);
 
 	return mk_docker_call(docker, "GET", path, NULL, ret, err);
 }
 
-int mk_container_list(struct mk_docker *docker, const char *label, json_t **ret,
-	struct mk_error *err)
+int mk_container_list(
+	struct mk_docker *docker, const char *label, json_t **ret, struct mk_error *err)
 {
 	mk_autofree char *filter = mk_docker_label_filter(label);
 	mk_autofree char *path = mk_xasprintf("/containers/json?all=1&filters=%s", filter);
@@ -105,8 +105,8 @@ static ssize_t read_stream(void *payload, void *data, size_t cap, struct mk_erro
 }
 
 /* The archive of one path holds one entry: the file. */
-static int read_only_file(struct mk_http_stream *stream, const char *path, struct mk_buf *ret,
-	struct mk_error *err)
+static int read_only_file(
+	struct mk_http_stream *stream, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
 	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
 	struct mk_tar_reader_options options = { .what = path, .max_member = ret->max };
@@ -143,8 +143,8 @@ int mk_container_read_file(struct mk_docker *docker, const char *id, const char 
 	return r < 0 ? r : read_only_file(stream, path, ret, err);
 }
 
-int mk_container_export(struct mk_docker *docker, const char *id, struct mk_http_stream **ret,
-	struct mk_error *err)
+int mk_container_export(
+	struct mk_docker *docker, const char *id, struct mk_http_stream **ret, struct mk_error *err)
 {
 	mk_autofree char *short_path = mk_xasprintf("/containers/%s/export", id);
 	mk_autofree char *full = mk_docker_path(docker, short_path);

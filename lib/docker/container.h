@@ -17,12 +17,12 @@ int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error
 int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
 
 /** GET /containers/ID/json; MK_ENOTFOUND. The caller owns the result. */
-int mk_container_inspect(struct mk_docker *docker, const char *id, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_container_inspect(
+	struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** All containers, running or not, with this label ("key" or "key=value"): an array. */
-int mk_container_list(struct mk_docker *docker, const char *label, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_container_list(
+	struct mk_docker *docker, const char *label, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** Unpack an uncompressed tar at `path` of the container, which need not run; the
  * tar comes from a reader and is sent chunked. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What runs in a container prints: commands, and its first process. Without a
- * terminal the engine sends stdout and stderr as frames with an 8-byte header (stream, 3 zero bytes, length in
- * network order): "Attach to a container", "Stream format" in the Engine API.
+ * terminal the engine sends stdout and stderr as frames with an 8-byte header (stream, 3 zero
+ * bytes, length in network order): "Attach to a container", "Stream format" in the Engine API.
  */
 #include "lib/docker/container.h"
 
@@ -13,7 +13,7 @@
 
 struct frames {
 	unsigned char header[FRAME_HEADER];
-	size_t have;  /* header bytes so far */
+	size_t have;   /* header bytes so far */
 	uint32_t left; /* payload bytes still to come */
 };
 
@@ -41,8 +41,8 @@ static void take_frames(struct frames *f, const char *data, size_t len, struct m
 	}
 }
 
-static int read_frames(struct mk_http_stream *stream, int64_t deadline, struct mk_buf *ret,
-	struct mk_error *err)
+static int read_frames(
+	struct mk_http_stream *stream, int64_t deadline, struct mk_buf *ret, struct mk_error *err)
 {
 	struct frames frames = { .have = 0 };
 	char chunk[16384];
@@ -118,8 +118,8 @@ int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struc
 	struct mk_error *err)
 {
 	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
-	mk_autofree char *short_path =
-		mk_xasprintf("/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, lines);
+	mk_autofree char *short_path = mk_xasprintf(
+		"/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, lines);
 	mk_autofree char *full = mk_docker_path(docker, short_path);
 	struct mk_http_request request = { .path = full };
 	int r = mk_docker_open(docker, &request, &stream, err);

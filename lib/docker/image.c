@@ -18,8 +18,8 @@ void mk_image_split(const char *image, char **ret_repo, char **ret_tag)
 	*ret_tag = mk_xstrdup(at ? at + 1 : colon ? colon + 1 : "latest");
 }
 
-int mk_image_inspect(struct mk_docker *docker, const char *image, json_t **ret,
-	struct mk_error *err)
+int mk_image_inspect(
+	struct mk_docker *docker, const char *image, json_t **ret, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/images/%s/json", image);
 

@@ -9,8 +9,8 @@
 void mk_image_split(const char *image, char **ret_repo, char **ret_tag);
 
 /** GET /images/NAME/json; MK_ENOTFOUND. The caller owns the result. */
-int mk_image_inspect(struct mk_docker *docker, const char *image, json_t **ret,
-	struct mk_error *err) MK_CHECKED;
+int mk_image_inspect(
+	struct mk_docker *docker, const char *image, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** Told while an image is pulled: the engine's own words, "Downloading". */
 typedef void (*mk_image_progress)(void *payload, const char *status);

@@ -7,8 +7,7 @@ int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err
 }
 
 int mk_network_create(struct mk_docker *docker, const char *name, const char *subnet,
-	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id,
-	struct mk_error *err)
+	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id, struct mk_error *err)
 {
 	mk_autofree char *mtu_text = mk_xasprintf("%lld", (long long)mtu);
 	mk_autojson *body = mk_json_pack("{s:s,s:s,s:b,s:O,s:{s:s},s:{s:s,s:[{s:s,s:s}]}}", "Name",

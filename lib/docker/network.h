@@ -14,7 +14,8 @@ int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err
  * network's. Returns the id.
  */
 int mk_network_create(struct mk_docker *docker, const char *name, const char *subnet,
-	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id, struct mk_error *err) MK_CHECKED;
+	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id,
+	struct mk_error *err) MK_CHECKED;
 
 /** Remove a network; an absent one is fine. */
 int mk_network_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;

@@ -76,8 +76,8 @@ static char *validator_of(const struct mk_http_stream *stream)
 }
 
 /* "bytes 100-199/200" or "bytes STAR/200"; what is not told stays 0. */
-static bool read_range(const struct mk_http_stream *stream, uint64_t *ret_first,
-	uint64_t *ret_total)
+static bool read_range(
+	const struct mk_http_stream *stream, uint64_t *ret_first, uint64_t *ret_total)
 {
 	mk_autofree char *value = mk_http_stream_header(stream, "Content-Range");
 	const char *range = value ? mk_after_prefix(value, "bytes ") : NULL;
@@ -122,8 +122,8 @@ int mk_answer_read(const struct mk_http_stream *stream, uint64_t asked, struct m
 	long status = mk_http_stream_status(stream);
 
 	ret->validator = validator_of(stream);
-	ret->retry_after_ms =
-		(int64_t)number_header(stream, "Retry-After", MAX_RETRY_AFTER_S) * 1000;
+	ret->retry_after_ms = (int64_t)number_header(stream, "Retry-After", MAX_RETRY_AFTER_S) *
+		1000;
 	if (status == 200) {
 		ret->kind = MK_ANSWER_WHOLE;
 		ret->total = number_header(stream, "Content-Length", INT64_MAX);

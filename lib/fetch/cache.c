@@ -59,8 +59,8 @@ int mk_cache_key(const char *url, char **ret, struct mk_error *err)
 	return 0;
 }
 
-int mk_cache_source(const char *url, const char *mirror, char **ret, bool *ret_local,
-	struct mk_error *err)
+int mk_cache_source(
+	const char *url, const char *mirror, char **ret, bool *ret_local, struct mk_error *err)
 {
 	mk_autofree char *key = NULL;
 	size_t n = mirror ? strlen(mirror) : 0;
@@ -130,8 +130,9 @@ static bool read_record(const char *path, char **ret_digest, char **ret_stamp)
 		if (mk_fs_read(record, &text, &ignored) < 0)
 			continue;
 		stamp = strchr(text.data, '\n');
-		if (!stamp || mk_checksum_find(text.data, mk_cache_base_name(path), record,
-				ret_digest, &ignored) < 0)
+		if (!stamp ||
+			mk_checksum_find(text.data, mk_cache_base_name(path), record, ret_digest,
+				&ignored) < 0)
 			continue;
 		*ret_stamp = mk_xstrdup(stamp + 1);
 		return true;

@@ -152,8 +152,8 @@ static void trim_end(char *line)
 		line[--n] = '\0';
 }
 
-int mk_checksum_find(const char *text, const char *name, const char *what, char **ret,
-	struct mk_error *err)
+int mk_checksum_find(
+	const char *text, const char *name, const char *what, char **ret, struct mk_error *err)
 {
 	mk_autostrlist lines = { .items = NULL };
 	size_t digests = 0;

@@ -12,8 +12,7 @@
 struct mk_checksum;
 
 /** Start a digest of the same kind as `like`. Free with mk_checksum_free. */
-int mk_checksum_new(
-	const char *like, struct mk_checksum **ret, struct mk_error *err) MK_CHECKED;
+int mk_checksum_new(const char *like, struct mk_checksum **ret, struct mk_error *err) MK_CHECKED;
 void mk_checksum_free(struct mk_checksum *sum);
 MK_DEFINE_CLEANUP(struct mk_checksum *, mk_checksum_free);
 

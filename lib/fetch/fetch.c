@@ -99,8 +99,8 @@ static int plan_item(struct batch *batch, size_t i, struct mk_error *err)
 	int r = mk_cache_key(item->url, &key, err);
 
 	if (r == 0)
-		r = mk_cache_source(item->url, batch->run.options.mirror, &job->source,
-			&job->local, err);
+		r = mk_cache_source(
+			item->url, batch->run.options.mirror, &job->source, &job->local, err);
 	if (r < 0)
 		return r;
 	if (!item->checksum_url)
@@ -163,8 +163,8 @@ static int lock_cache(struct batch *batch, struct mk_error *err)
 }
 
 /* The job of a checksum file, made when this item is the first to name it. */
-static int list_job(struct batch *batch, const char *url, struct mk_fetch_job **ret,
-	struct mk_error *err)
+static int list_job(
+	struct batch *batch, const char *url, struct mk_fetch_job **ret, struct mk_error *err)
 {
 	mk_autofree char *source = NULL;
 	struct mk_fetch_job *job;
@@ -190,8 +190,8 @@ static int list_job(struct batch *batch, const char *url, struct mk_fetch_job **
 static int take_digest(struct batch *batch, size_t i, struct mk_error *err)
 {
 	const struct mk_fetch_item *item = &batch->items[i];
-	const char *name = item->checksum_name ? item->checksum_name :
-						 mk_cache_base_name(item->url);
+	const char *name = item->checksum_name ? item->checksum_name
+					       : mk_cache_base_name(item->url);
 	struct mk_fetch_job *job = &batch->jobs[i];
 	struct mk_fetch_job *list = NULL;
 	bool same = false;
@@ -261,8 +261,8 @@ static int run_batch(struct batch *batch, struct mk_error *err)
 	return r;
 }
 
-int mk_fetch_all(struct mk_fetch_item *items, size_t count,
-	const struct mk_fetch_options *options, struct mk_error *err)
+int mk_fetch_all(struct mk_fetch_item *items, size_t count, const struct mk_fetch_options *options,
+	struct mk_error *err)
 {
 	struct batch batch;
 	int r;

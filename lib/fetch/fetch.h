@@ -32,7 +32,7 @@ enum mk_fetch_state {
 	MK_FETCH_VERIFYING, /* hashing, or bringing the file into the cache */
 	MK_FETCH_RETRYING,  /* waiting before the next attempt */
 	MK_FETCH_DONE,
-	MK_FETCH_CACHED,    /* was there already */
+	MK_FETCH_CACHED, /* was there already */
 };
 
 struct mk_fetch_status {
@@ -44,19 +44,18 @@ struct mk_fetch_status {
 };
 
 /** Hear how the items fare: at most ten times a second, and once at the end. */
-typedef void (*mk_fetch_progress)(
-	void *payload, const struct mk_fetch_status *items, size_t count);
+typedef void (*mk_fetch_progress)(void *payload, const struct mk_fetch_status *items, size_t count);
 
 struct mk_fetch_options {
 	const char *cache_dir;      /* made when absent */
 	const char *mirror;         /* NULL, "http(s)://root", or a folder */
 	mk_fetch_progress progress; /* or NULL */
 	void *progress_payload;
-	unsigned parallel;          /* downloads at a time; 0 is 4 */
-	int retries;                /* failures in a row forgiven; 0 is 4, negative none */
-	int64_t stall_ms;           /* give up an attempt after so long without data; 0 is 30 s */
-	int64_t backoff_ms;         /* the first wait, doubled up to 60 times; 0 is 500 */
-	uint64_t max_size;          /* cap of one item; 0 is 2 GiB */
+	unsigned parallel;  /* downloads at a time; 0 is 4 */
+	int retries;        /* failures in a row forgiven; 0 is 4, negative none */
+	int64_t stall_ms;   /* give up an attempt after so long without data; 0 is 30 s */
+	int64_t backoff_ms; /* the first wait, doubled up to 60 times; 0 is 500 */
+	uint64_t max_size;  /* cap of one item; 0 is 2 GiB */
 };
 
 /**
@@ -73,8 +72,8 @@ struct mk_fetch_options {
  * MK_ETIMEOUT, MK_EINVALID (wrong digest, no digest, larger than its cap),
  * MK_EHOST (not enough disk space), MK_EUSAGE (bad URL or mirror), MK_EINTR.
  */
-int mk_fetch_all(struct mk_fetch_item *items, size_t count,
-	const struct mk_fetch_options *options, struct mk_error *err) MK_CHECKED;
+int mk_fetch_all(struct mk_fetch_item *items, size_t count, const struct mk_fetch_options *options,
+	struct mk_error *err) MK_CHECKED;
 
 /** Free what mk_fetch_all set in an item, which can then be fetched again. */
 void mk_fetch_item_done(struct mk_fetch_item *item);

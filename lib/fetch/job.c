@@ -68,8 +68,8 @@ static uint64_t max_size(const struct mk_fetch_run *run, const struct mk_fetch_j
 	return job->path ? run->options.max_size : MAX_CHECKSUM_FILE;
 }
 
-static int check_size(const struct mk_fetch_run *run, const struct mk_fetch_job *job,
-	uint64_t size, struct mk_error *err)
+static int check_size(const struct mk_fetch_run *run, const struct mk_fetch_job *job, uint64_t size,
+	struct mk_error *err)
 {
 	if (size <= max_size(run, job))
 		return 0;
@@ -116,8 +116,9 @@ static int finish(struct mk_fetch_run *run, struct mk_fetch_job *job, struct mk_
 		return requeue(job, err);
 	}
 	if (r == -MK_EINVALID)
-		mk_error_hint(err, "the file was removed; it was altered on its way, or it and its "
-				   "checksum are of different releases");
+		mk_error_hint(err,
+			"the file was removed; it was altered on its way, or it and its "
+			"checksum are of different releases");
 	if (r < 0)
 		return r;
 	mk_part_free(MK_TAKE(job->part));
@@ -154,8 +155,8 @@ static int expect(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t t
 	return r;
 }
 
-static int take_answer(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others,
-	struct mk_error *err)
+static int take_answer(
+	struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others, struct mk_error *err)
 {
 	mk_autoanswer answer = { .total = 0 };
 	int r = mk_answer_read(job->stream, job->asked, &answer, err);
@@ -200,8 +201,8 @@ static int open_stream(struct mk_fetch_run *run, struct mk_fetch_job *job, struc
 	return mk_http_begin(run->http, &request, &job->stream, err);
 }
 
-static int open_local(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others,
-	struct mk_error *err)
+static int open_local(
+	struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others, struct mk_error *err)
 {
 	struct stat st;
 	int r;
@@ -223,8 +224,8 @@ static int open_local(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64
 	return r;
 }
 
-static int start(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others,
-	struct mk_error *err)
+static int start(
+	struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t others, struct mk_error *err)
 {
 	job->asked_ms = 0;
 	job->status->attempt++;
@@ -240,12 +241,10 @@ static int start(struct mk_fetch_run *run, struct mk_fetch_job *job, uint64_t ot
 		job->best = job->status->received;
 	}
 	job->status->state = MK_FETCH_ACTIVE;
-	return job->local ? open_local(run, job, others, err) :
-			    open_stream(run, job, err);
+	return job->local ? open_local(run, job, others, err) : open_stream(run, job, err);
 }
 
-static int store(struct mk_fetch_run *run, struct mk_fetch_job *job, size_t n,
-	struct mk_error *err)
+static int store(struct mk_fetch_run *run, struct mk_fetch_job *job, size_t n, struct mk_error *err)
 {
 	int r = check_size(run, job, job->status->received + n, err);
 
@@ -338,8 +337,9 @@ static int fail_for_good(const struct mk_fetch_job *job, struct mk_error *err)
 	else if (err->status == 401 || err->status == 403 || err->status == 407)
 		mk_error_hint(err, "the server or a proxy on the way forbids it; try a mirror");
 	else if (mk_answer_retryable(err))
-		mk_error_hint(err, "check the network and HTTPS_PROXY, or use a mirror; "
-				   "run again to continue where it stopped");
+		mk_error_hint(err,
+			"check the network and HTTPS_PROXY, or use a mirror; "
+			"run again to continue where it stopped");
 	if (words) { /* libcurl's words come with the URL, which is said once here */
 		mk_autofree char *kept = mk_xstrdup(words);
 
@@ -381,8 +381,8 @@ static size_t count_jobs(
 	return n;
 }
 
-static int start_due(struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count,
-	struct mk_error *err)
+static int start_due(
+	struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count, struct mk_error *err)
 {
 	size_t active = count_jobs(jobs, count, is_active);
 
@@ -405,8 +405,8 @@ static int start_due(struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t
 	return 0;
 }
 
-static int advance_active(struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count,
-	struct mk_error *err)
+static int advance_active(
+	struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count, struct mk_error *err)
 {
 	size_t active = count_jobs(jobs, count, is_active);
 
@@ -428,8 +428,8 @@ static int advance_active(struct mk_fetch_run *run, struct mk_fetch_job *jobs, s
 	return 0;
 }
 
-int mk_fetch_jobs_run(struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count,
-	struct mk_error *err)
+int mk_fetch_jobs_run(
+	struct mk_fetch_run *run, struct mk_fetch_job *jobs, size_t count, struct mk_error *err)
 {
 	if (!run->chunk)
 		run->chunk = mk_xmalloc(CHUNK);

@@ -31,16 +31,16 @@ struct mk_fetch_job {
 	/* The rest is the job's own, zero at the start. */
 	struct mk_part *part;
 	struct mk_http_stream *stream;
-	int fd;             /* of a local source; -1 (set by init) */
-	int64_t wake_ms;    /* when the next attempt may start */
-	int64_t fresh_ms;   /* when the last byte came */
-	uint64_t best;      /* the most that was ever received */
-	int failures;       /* in a row */
-	uint64_t asked;     /* where the range asked for begins */
-	int64_t asked_ms;   /* how long the server wants us to wait */
-	bool answered;      /* the header lines were seen */
-	bool plain;         /* ask for the whole file, not for a range */
-	bool redone;        /* begun anew once after a wrong digest */
+	int fd;           /* of a local source; -1 (set by init) */
+	int64_t wake_ms;  /* when the next attempt may start */
+	int64_t fresh_ms; /* when the last byte came */
+	uint64_t best;    /* the most that was ever received */
+	int failures;     /* in a row */
+	uint64_t asked;   /* where the range asked for begins */
+	int64_t asked_ms; /* how long the server wants us to wait */
+	bool answered;    /* the header lines were seen */
+	bool plain;       /* ask for the whole file, not for a range */
+	bool redone;      /* begun anew once after a wrong digest */
 };
 
 void mk_fetch_job_init(struct mk_fetch_job *job, struct mk_fetch_status *status);

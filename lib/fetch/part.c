@@ -21,9 +21,9 @@
 #define MAX_META 16384
 
 struct mk_part {
-	char *path;   /* where the file will stand */
+	char *path; /* where the file will stand */
 	char *folder;
-	char *name;   /* path + ".part" */
+	char *name; /* path + ".part" */
 	char *meta;
 	char *digest; /* what the bytes must hash to */
 	char *source;
@@ -173,8 +173,8 @@ int mk_part_restart(struct mk_part *part, struct mk_error *err)
 	return mk_checksum_reset(part->sum, err);
 }
 
-static int fail_full(const struct mk_part *part, uint64_t need, uint64_t available,
-	struct mk_error *err)
+static int fail_full(
+	const struct mk_part *part, uint64_t need, uint64_t available, struct mk_error *err)
 {
 	uint64_t missing = need > available ? need - available : 0;
 	mk_autofree char *readable = mk_format_bytes(missing);
@@ -204,8 +204,7 @@ int mk_part_check_space(const struct mk_part *part, uint64_t need, struct mk_err
 	return fail_full(part, need, available, err);
 }
 
-static int fail_write(
-	const struct mk_part *part, size_t len, uint64_t total, struct mk_error *err)
+static int fail_write(const struct mk_part *part, size_t len, uint64_t total, struct mk_error *err)
 {
 	uint64_t need = total > part->size ? total - part->size : len;
 	uint64_t available = 0;
@@ -218,8 +217,8 @@ static int fail_write(
 	return fail_full(part, need, available, err);
 }
 
-int mk_part_write(struct mk_part *part, const void *data, size_t len, uint64_t total,
-	struct mk_error *err)
+int mk_part_write(
+	struct mk_part *part, const void *data, size_t len, uint64_t total, struct mk_error *err)
 {
 	const char *p = data;
 

@@ -43,8 +43,7 @@ void mk_part_continue(struct mk_part *part);
 int mk_part_restart(struct mk_part *part, struct mk_error *err) MK_CHECKED;
 
 /** MK_EHOST when the file system has not `need` bytes left. */
-int mk_part_check_space(
-	const struct mk_part *part, uint64_t need, struct mk_error *err) MK_CHECKED;
+int mk_part_check_space(const struct mk_part *part, uint64_t need, struct mk_error *err) MK_CHECKED;
 
 /** Append; MK_EHOST when the disk is full. `total` is the size expected or 0. */
 int mk_part_write(struct mk_part *part, const void *data, size_t len, uint64_t total,

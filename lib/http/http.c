@@ -77,7 +77,8 @@ int mk_http_do_all(struct mk_http *http, const struct mk_http_request *requests,
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = mk_transfer_start(http, &requests[i], /* streamed= */ false, &transfers[i], err);
+		r = mk_transfer_start(
+			http, &requests[i], /* streamed= */ false, &transfers[i], err);
 	for (size_t i = 0; i < count && r == 0; i++) {
 		while (!transfers[i]->done && r == 0)
 			r = mk_transfer_drive(http, 100, err);
@@ -99,8 +100,7 @@ int mk_http_do(struct mk_http *http, const struct mk_http_request *request,
 	return mk_http_do_all(http, request, 1, ret, err);
 }
 
-int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline,
-	struct mk_error *err)
+int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline, struct mk_error *err)
 {
 	MK_CLEANUP(mk_http_freep) struct mk_http *http = NULL;
 	struct mk_http_options options = { .name = "probe", .base_url = base_url };
@@ -116,8 +116,8 @@ int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline,
 		if (r == -MK_EINTR)
 			return r;
 		if (r == 0)
-			(void)mk_fail(err, MK_EREMOTE, "GET %s%s: %ld", base_url, path,
-				response.status);
+			(void)mk_fail(
+				err, MK_EREMOTE, "GET %s%s: %ld", base_url, path, response.status);
 		if (mk_remaining_ms(deadline) == 0)
 			return mk_error_recode(err, MK_ETIMEOUT);
 		r = mk_sleep_ms(50, err);

@@ -29,9 +29,9 @@ struct mk_http_options {
 	const char *ca_pem;      /* the only CA trusted, or NULL for the system's */
 	const char *cert_pem;    /* our certificate and key, or NULL */
 	const char *key_pem;
-	const char *user;        /* basic auth, or NULL */
+	const char *user; /* basic auth, or NULL */
 	const char *password;
-	bool use_proxy;          /* honour HTTPS_PROXY and NO_PROXY: only for downloads */
+	bool use_proxy; /* honour HTTPS_PROXY and NO_PROXY: only for downloads */
 };
 
 /**
@@ -47,14 +47,14 @@ struct mk_http_request {
 	const struct mk_strlist *headers; /* further "Name: value" lines, or NULL */
 	const void *body;                 /* kept by the caller until the request ends */
 	size_t body_len;
-	mk_http_reader reader;            /* instead of `body`, for large ones */
+	mk_http_reader reader; /* instead of `body`, for large ones */
 	void *reader_payload;
-	int64_t reader_size;              /* bytes it will give, or -1: sent chunked */
-	int64_t timeout_ms;               /* for the whole request; 0 is none */
-	int64_t stall_ms;                 /* fail after this long without a byte; 0 is none */
-	size_t max_body;                  /* cap of a kept answer; 0 is MK_MAX_HTTP_BODY */
-	bool follow;                      /* follow up to 5 redirects, http(s) only */
-	bool quiet;                       /* leave it out of the trace: repeated probes */
+	int64_t reader_size; /* bytes it will give, or -1: sent chunked */
+	int64_t timeout_ms;  /* for the whole request; 0 is none */
+	int64_t stall_ms;    /* fail after this long without a byte; 0 is none */
+	size_t max_body;     /* cap of a kept answer; 0 is MK_MAX_HTTP_BODY */
+	bool follow;         /* follow up to 5 redirects, http(s) only */
+	bool quiet;          /* leave it out of the trace: repeated probes */
 };
 
 struct mk_http_response {
@@ -125,8 +125,8 @@ int mk_http_read_all(struct mk_http_stream *stream, struct mk_buf *ret, int64_t 
  * Ask a URL until it answers 200, every 50 ms: MK_ETIMEOUT with the last refusal
  * when `deadline` (mk_deadline) passes, MK_EINTR.
  */
-int mk_http_wait_ok(const char *base_url, const char *path, int64_t deadline,
-	struct mk_error *err) MK_CHECKED;
+int mk_http_wait_ok(
+	const char *base_url, const char *path, int64_t deadline, struct mk_error *err) MK_CHECKED;
 
 /** Percent-encode one component of a URL (RFC 3986). Caller frees. */
 char *mk_http_escape(const char *s);

@@ -70,7 +70,8 @@ static int wait_for_bytes(struct mk_transfer *t, int64_t deadline, struct mk_err
 		int r;
 
 		if (left == 0)
-			return mk_fail(err, MK_ETIMEOUT, "%s %s: no data in time", t->method, t->url);
+			return mk_fail(
+				err, MK_ETIMEOUT, "%s %s: no data in time", t->method, t->url);
 		if (t->paused) {
 			t->paused = false;
 			(void)curl_easy_pause(t->easy, CURLPAUSE_CONT);
@@ -105,8 +106,8 @@ ssize_t mk_http_read(struct mk_http_stream *stream, void *data, size_t cap, int6
 	return (ssize_t)n;
 }
 
-int mk_http_read_all(struct mk_http_stream *stream, struct mk_buf *ret, int64_t deadline,
-	struct mk_error *err)
+int mk_http_read_all(
+	struct mk_http_stream *stream, struct mk_buf *ret, int64_t deadline, struct mk_error *err)
 {
 	char chunk[16384];
 

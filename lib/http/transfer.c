@@ -183,12 +183,13 @@ int mk_transfer_start(struct mk_http *http, const struct mk_http_request *reques
 	t->streamed = streamed;
 	t->started_ms = mk_now_ms();
 	t->method = mk_xstrdup(request->method ? request->method : "GET");
-	t->url = absolute ? mk_xstrdup(request->path) :
-			    mk_xasprintf("%s%s", http->base_url, request->path);
+	t->url = absolute ? mk_xstrdup(request->path)
+			  : mk_xasprintf("%s%s", http->base_url, request->path);
 	t->headers = mk_buf_init(MK_MAX_HTTP_HEADERS);
 	/* One read of libcurl's may pass the window: it is a mark, not a wall. */
-	t->body = mk_buf_init(streamed ? STREAM_WINDOW + MK_MIB :
-					 request->max_body ? request->max_body : MK_MAX_HTTP_BODY);
+	t->body = mk_buf_init(streamed      ? STREAM_WINDOW + MK_MIB
+			: request->max_body ? request->max_body
+					    : MK_MAX_HTTP_BODY);
 	t->easy = curl_easy_init();
 	if (!t->easy) {
 		mk_transfer_free(t);
@@ -222,7 +223,8 @@ static void note_finished(struct mk_http *http)
 		(void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
 		if (!t->request.quiet)
 			mk_trace("%s: %s %s: %ld %s (%lld ms)", http->name, t->method, t->url,
-				t->status, t->result == CURLE_OK ? "" : curl_easy_strerror(t->result),
+				t->status,
+				t->result == CURLE_OK ? "" : curl_easy_strerror(t->result),
 				(long long)(mk_now_ms() - t->started_ms));
 	}
 }

@@ -39,8 +39,8 @@ struct mk_transfer {
 	int64_t started_ms;
 	CURLcode result;
 	long status;
-	size_t sent;       /* bytes of `request.body` already given */
-	bool streamed;     /* the body is read by a stream: pause instead of failing */
+	size_t sent;   /* bytes of `request.body` already given */
+	bool streamed; /* the body is read by a stream: pause instead of failing */
 	bool paused;
 	bool headers_done;
 	bool done;

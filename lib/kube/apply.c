@@ -56,7 +56,8 @@ int mk_kube_object_path(const json_t *object, char **ret, struct mk_error *err)
 	mk_autofree char *scope = NULL;
 
 	if (!kind || !name)
-		return mk_fail(err, MK_EINVALID, "cannot apply a %s %s without a known kind and a name",
+		return mk_fail(err, MK_EINVALID,
+			"cannot apply a %s %s without a known kind and a name",
 			mk_json_str(object, "apiVersion", "?"), mk_json_str(object, "kind", "?"));
 	scope = kind->namespaced ? mk_xasprintf("/namespaces/%s", namespace) : mk_xstrdup("");
 	*ret = mk_xasprintf("/%s/%s%s/%s/%s", strchr(kind->api_version, '/') ? "apis" : "api",
@@ -103,8 +104,8 @@ static int batch_add(struct batch *batch, const json_t *object, struct mk_error 
 
 	if (r < 0)
 		return r;
-	batch->paths[i] =
-		mk_xasprintf("%s?fieldManager=" MK_KUBE_FIELD_MANAGER "&force=true", path);
+	batch->paths[i] = mk_xasprintf(
+		"%s?fieldManager=" MK_KUBE_FIELD_MANAGER "&force=true", path);
 	batch->bodies[i] = mk_json_print(object);
 	batch->requests[i] = (struct mk_http_request){
 		.method = "PATCH",
@@ -131,8 +132,8 @@ static int batch_send(struct mk_kube *kube, struct batch *batch, struct mk_error
 	return r;
 }
 
-static int apply_rank(struct mk_kube *kube, const json_t *objects, enum rank rank,
-	struct mk_error *err)
+static int apply_rank(
+	struct mk_kube *kube, const json_t *objects, enum rank rank, struct mk_error *err)
 {
 	MK_CLEANUP(batch_done) struct batch batch = batch_init(json_array_size(objects));
 	const json_t *object;

@@ -11,8 +11,7 @@ struct mk_kube {
 	struct mk_http *http;
 };
 
-int mk_kube_new(const struct mk_kube_identity *identity, struct mk_kube **ret,
-	struct mk_error *err)
+int mk_kube_new(const struct mk_kube_identity *identity, struct mk_kube **ret, struct mk_error *err)
 {
 	struct mk_http_options options = {
 		.name = "kubernetes",
@@ -59,8 +58,8 @@ static const json_t *named(const json_t *config, const char *list, const char *n
 	return NULL;
 }
 
-static int decode_data(const json_t *from, const char *path, struct mk_buf *ret,
-	struct mk_error *err)
+static int decode_data(
+	const json_t *from, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
 	const char *text = mk_json_str(from, path, NULL);
 	int r;
@@ -97,8 +96,8 @@ static int from_parts(const json_t *cluster, const json_t *user, struct mk_kube_
 	return 0;
 }
 
-int mk_kube_identity_parse(const char *text, size_t len, struct mk_kube_identity *ret,
-	struct mk_error *err)
+int mk_kube_identity_parse(
+	const char *text, size_t len, struct mk_kube_identity *ret, struct mk_error *err)
 {
 	mk_autojson *config = NULL;
 	const json_t *context;
@@ -133,8 +132,8 @@ int mk_kube_refused(const char *method, const char *path, const struct mk_http_r
 	mk_autojson *status = json_loadb(response->body.data, response->body.len, 0, NULL);
 	const char *words = mk_json_str(status, "message", NULL);
 
-	(void)mk_fail(err, code_of(response->status), "kubernetes: %s %s: %ld: %.500s", method, path,
-		response->status, words ? words : response->body.data);
+	(void)mk_fail(err, code_of(response->status), "kubernetes: %s %s: %ld: %.500s", method,
+		path, response->status, words ? words : response->body.data);
 	err->status = (int)response->status;
 	return -(int)err->code;
 }
@@ -162,8 +161,8 @@ int mk_kube_call(struct mk_kube *kube, const char *method, const char *path, con
 	return mk_json_parse(response.body.data, response.body.len, path, ret, err);
 }
 
-int mk_kube_get_text(struct mk_kube *kube, const char *path, struct mk_buf *ret,
-	struct mk_error *err)
+int mk_kube_get_text(
+	struct mk_kube *kube, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
 	mk_autoresponse response = { .status = 0 };
 	struct mk_http_request request = { .path = path, .timeout_ms = MK_KUBE_TIMEOUT_MS };

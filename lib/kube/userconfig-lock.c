@@ -144,8 +144,8 @@ static int fail_busy(const char *file, const char *path, struct mk_error *err)
 	return -MK_ETIMEOUT;
 }
 
-int mk_userconfig_lock_take(const char *file, int64_t wait_ms, struct mk_userconfig_lock *ret,
-	struct mk_error *err)
+int mk_userconfig_lock_take(
+	const char *file, int64_t wait_ms, struct mk_userconfig_lock *ret, struct mk_error *err)
 {
 	struct mk_userconfig_lock lock = { .path = NULL };
 	mk_autofree char *path = mk_xasprintf("%s.lock", file);

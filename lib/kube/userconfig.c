@@ -149,8 +149,8 @@ static int check_list(const char *file, const json_t *root, const char *key,
 			return fail_shape(file, lines, at, err, "%s is not a map", at);
 		name = json_object_get(item, "name");
 		if (name && !json_is_string(name))
-			return fail_shape(file, lines, at, err, "%s has a name that is not text",
-				at);
+			return fail_shape(
+				file, lines, at, err, "%s has a name that is not text", at);
 	}
 	return 0;
 }
@@ -254,8 +254,8 @@ static void remove_named(json_t *list, const char *name, size_t keep, bool *ret_
 }
 
 /* Put `item`, which is taken over, into the place of the first of that name. */
-static void put_named(json_t *root, const char *key, const char *name, json_t *item,
-	bool *ret_changed)
+static void put_named(
+	json_t *root, const char *key, const char *name, json_t *item, bool *ret_changed)
 {
 	json_t *list = json_object_get(root, key);
 	size_t i = 0;
@@ -278,8 +278,8 @@ static void put_named(json_t *root, const char *key, const char *name, json_t *i
 	}
 }
 
-static void merge_entry(json_t *root, const struct mk_userconfig_entry *e, bool switch_context,
-	bool *ret_changed)
+static void merge_entry(
+	json_t *root, const struct mk_userconfig_entry *e, bool switch_context, bool *ret_changed)
 {
 	mk_autosecret char *ca = mk_base64(e->ca_pem, strlen(e->ca_pem));
 	mk_autosecret char *cert = mk_base64(e->cert_pem, strlen(e->cert_pem));
@@ -436,8 +436,8 @@ static int check_folder(const char *file, struct mk_error *err)
 	}
 	if (access(folder, W_OK | X_OK) == 0)
 		return 0;
-	(void)mk_fail_errno(err, "the kubeconfig '%s' cannot be written: folder '%s'", file,
-		folder);
+	(void)mk_fail_errno(
+		err, "the kubeconfig '%s' cannot be written: folder '%s'", file, folder);
 	mk_error_hint(err, "name another file with --kubeconfig");
 	return mk_error_recode(err, MK_EHOST);
 }
@@ -461,8 +461,8 @@ int mk_userconfig_check(const char *explicit_path, struct mk_error *err)
 	return r < 0 ? r : check_folder(target, err);
 }
 
-int mk_userconfig_print(const struct mk_userconfig_entry *entry, struct mk_buf *ret,
-	struct mk_error *err)
+int mk_userconfig_print(
+	const struct mk_userconfig_entry *entry, struct mk_buf *ret, struct mk_error *err)
 {
 	autosecretjson *root = empty_config();
 	bool is_changed = false;

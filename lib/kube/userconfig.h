@@ -49,8 +49,8 @@ int mk_userconfig_merge(const char *explicit_path, const struct mk_userconfig_en
  * current context where it is that one. Absent files and entries are fine. After
  * an error in one file the others are still done. Blocks like a merge, for each.
  */
-int mk_userconfig_remove(const char *explicit_path, const char *name, struct mk_error *err)
-	MK_CHECKED;
+int mk_userconfig_remove(
+	const char *explicit_path, const char *name, struct mk_error *err) MK_CHECKED;
 
 /** Append a kubeconfig that holds just this entry, as its current context. */
 int mk_userconfig_print(const struct mk_userconfig_entry *entry, struct mk_buf *ret,

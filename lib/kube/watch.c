@@ -28,7 +28,8 @@ static int take_event(struct watch *watch, const char *line, size_t len, struct 
 		return r;
 	type = mk_json_str(event, "type", "");
 	if (mk_streq(type, "ERROR"))
-		return mk_fail(err, MK_ENET, "watch: %s", mk_json_str(event, "object.message", "?"));
+		return mk_fail(
+			err, MK_ENET, "watch: %s", mk_json_str(event, "object.message", "?"));
 	if (mk_streq(type, "BOOKMARK"))
 		return 0;
 	return watch->judge(watch->payload, type, json_object_get(event, "object"), err);
@@ -52,8 +53,8 @@ static int take_lines(struct watch *watch, struct mk_error *err)
 }
 
 /* One connection's worth of watching: 1 over, 0 closed by the server, -code. */
-static int watch_once(struct mk_kube *kube, const char *path, int64_t deadline,
-	struct watch *watch, struct mk_error *err)
+static int watch_once(struct mk_kube *kube, const char *path, int64_t deadline, struct watch *watch,
+	struct mk_error *err)
 {
 	struct mk_http_request request = { .path = path };
 	char chunk[65536];
@@ -81,11 +82,12 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 	void *payload, struct mk_error *err)
 {
 	/* No resourceVersion: "get state and start at any", cheapest for the server. */
-	mk_autofree char *full = mk_xasprintf("%s%swatch=1&resourceVersion=0", path,
-		strchr(path, '?') ? "&" : "?");
+	mk_autofree char *full = mk_xasprintf(
+		"%s%swatch=1&resourceVersion=0", path, strchr(path, '?') ? "&" : "?");
 
 	for (;;) {
-		MK_CLEANUP(watch_done) struct watch watch = {
+		MK_CLEANUP(watch_done)
+		struct watch watch = {
 			.line = mk_buf_init(MK_MAX_WATCH_LINE),
 			.judge = judge,
 			.payload = payload,
@@ -180,8 +182,7 @@ int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int
 	return wait_wanted(kube, &wanted, "/api/v1/nodes", "Ready", deadline, judge_node, err);
 }
 
-static int judge_lease(void *payload, const char *type, const json_t *object,
-	struct mk_error *err)
+static int judge_lease(void *payload, const char *type, const json_t *object, struct mk_error *err)
 {
 	struct wanted *wanted = payload;
 	const char *name = mk_json_str(object, "metadata.name", "");
@@ -191,8 +192,10 @@ static int judge_lease(void *payload, const char *type, const json_t *object,
 	for (size_t i = 0; i < wanted->names->count; i++) {
 		/* Both are UTC with the same fields: compared as text, to the second. */
 		if (mk_streq(wanted->names->items[i], name))
-			note(wanted, name, strncmp(mk_json_str(object, "spec.renewTime", ""),
-				wanted->since->items[i], strlen("2006-01-02T15:04:05")) > 0);
+			note(wanted, name,
+				strncmp(mk_json_str(object, "spec.renewTime", ""),
+					wanted->since->items[i],
+					strlen("2006-01-02T15:04:05")) > 0);
 	}
 	return wanted->left == 0 ? 1 : 0;
 }
@@ -217,20 +220,21 @@ static bool is_available(const json_t *object)
 		mk_json_int(object, "status.availableReplicas", 0) >= wanted;
 }
 
-static int judge_deployment(void *payload, const char *type, const json_t *object,
-	struct mk_error *err)
+static int judge_deployment(
+	void *payload, const char *type, const json_t *object, struct mk_error *err)
 {
 	struct wanted *wanted = payload;
 	mk_autofree char *name = mk_xasprintf("%s/%s",
-		mk_json_str(object, "metadata.namespace", ""), mk_json_str(object, "metadata.name", ""));
+		mk_json_str(object, "metadata.namespace", ""),
+		mk_json_str(object, "metadata.name", ""));
 
 	(void)err;
 	note(wanted, name, !mk_streq(type, "DELETED") && is_available(object));
 	return wanted->left == 0 ? 1 : 0;
 }
 
-int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names,
-	int64_t deadline, mk_available_report report, void *payload, struct mk_error *err)
+int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
+	mk_available_report report, void *payload, struct mk_error *err)
 {
 	struct wanted wanted = { .names = names, .report = report, .payload = payload };
 

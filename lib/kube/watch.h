@@ -12,8 +12,8 @@
  * Judge one event: `type` is ADDED, MODIFIED or DELETED, `object` the object.
  * Returns 1 when the wait is over, 0 to go on, -code to end it with `err`.
  */
-typedef int (*mk_watch_judge)(void *payload, const char *type, const json_t *object,
-	struct mk_error *err);
+typedef int (*mk_watch_judge)(
+	void *payload, const char *type, const json_t *object, struct mk_error *err);
 
 /**
  * Watch a collection ("/api/v1/nodes") from its present state on until `judge`
@@ -45,8 +45,7 @@ typedef void (*mk_available_report)(void *payload, const char *name, size_t left
  * Wait until every Deployment named in `names` ("NAMESPACE/NAME") has all its
  * replicas available. MK_ETIMEOUT names those that were not.
  */
-int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names,
-	int64_t deadline, mk_available_report report, void *payload,
-	struct mk_error *err) MK_CHECKED;
+int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
+	mk_available_report report, void *payload, struct mk_error *err) MK_CHECKED;
 
 #endif

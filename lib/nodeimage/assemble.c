@@ -69,8 +69,8 @@ static int try_start(struct mk_work *work, const char *image, bool privileged, c
 	return 0;
 }
 
-int mk_start_build_container(struct mk_work *work, const char *image, char **ret_id,
-	struct mk_error *err)
+int mk_start_build_container(
+	struct mk_work *work, const char *image, char **ret_id, struct mk_error *err)
 {
 	int r = try_start(work, image, true, ret_id, err);
 
@@ -113,8 +113,8 @@ void mk_remove_build_container(struct mk_work *work, const char *id)
 }
 
 /* The mode is given here: a checkout need not have kept it. */
-static void add_embedded(struct mk_tar_writer *writer, const char *name, const char *path,
-	mode_t mode)
+static void add_embedded(
+	struct mk_tar_writer *writer, const char *name, const char *path, mode_t mode)
 {
 	const struct mk_embedded *file = mk_embedded_find(name);
 

@@ -54,8 +54,7 @@ static int setup_init(struct spawn_setup *setup, const char *cwd, int out, int l
 	(void)sigaddset(&defaults, SIGPIPE);
 	(void)posix_spawn_file_actions_init(&setup->files);
 	(void)posix_spawnattr_init(&setup->attributes);
-	r = posix_spawn_file_actions_addopen(
-		&setup->files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	r = posix_spawn_file_actions_addopen(&setup->files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	if (r == 0)
 		r = posix_spawn_file_actions_adddup2(&setup->files, out, STDOUT_FILENO);
 	if (r == 0)
@@ -70,8 +69,8 @@ static int setup_init(struct spawn_setup *setup, const char *cwd, int out, int l
 	if (r == 0)
 		r = posix_spawnattr_setpgroup(&setup->attributes, 0);
 	if (r == 0)
-		r = posix_spawnattr_setflags(&setup->attributes,
-			POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+		r = posix_spawnattr_setflags(
+			&setup->attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
 	return r;
 }
 
@@ -113,8 +112,8 @@ static void trace_start(const struct mk_child_options *options)
 	mk_trace("start%s", text.data);
 }
 
-int mk_child_start(const struct mk_child_options *options, struct mk_child **ret,
-	struct mk_error *err)
+int mk_child_start(
+	const struct mk_child_options *options, struct mk_child **ret, struct mk_error *err)
 {
 	MK_CLEANUP(mk_child_freep) struct mk_child *child = mk_xcalloc(1, sizeof(*child));
 	mk_autoclose int out_end = -1;

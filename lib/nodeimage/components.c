@@ -8,17 +8,17 @@
 #define RELEASE(repository) "https://github.com/" repository "/releases/download/"
 #define K8S "https://dl.k8s.io/v${VERSION}/bin/linux/${ARCH}/"
 
-#define KUBERNETES_FILE(program) \
-	{ \
-		.url = K8S program, .checksum_url = K8S program ".sha256", \
-		.members = { { .path = BIN program } }, \
+#define KUBERNETES_FILE(program)                                                                   \
+	{                                                                                          \
+		.url = K8S program, .checksum_url = K8S program ".sha256",                         \
+		.members = { { .path = BIN program } },                                            \
 	}
 
 /* Both packages hold the version: one is what the servers and kubectl say, the
  * other what clients send as their User-Agent. */
-#define KUBERNETES_STAMP(package) \
-	"-X " package ".gitVersion=v${VERSION} -X " package ".gitMajor=1 -X " package \
-	".gitMinor=36 -X " package ".gitTreeState=archive " \
+#define KUBERNETES_STAMP(package)                                                                  \
+	"-X " package ".gitVersion=v${VERSION} -X " package ".gitMajor=1 -X " package              \
+	".gitMinor=36 -X " package ".gitTreeState=archive "                                        \
 	"-X " package ".buildDate=2026-07-22T18:07:38Z "
 
 #define CONTAINERD "github.com/containerd/containerd/v2/"

@@ -45,8 +45,8 @@ struct mk_gobuild {
 	const char *ldflags;         /* or NULL */
 	bool cgo;
 	struct mk_built outputs[MK_MAX_MEMBERS]; /* up to the first without a name */
-	const char *tree_module;     /* a folder of a module that belongs to the program: */
-	const char *tree;            /* "assets"; or NULL */
+	const char *tree_module; /* a folder of a module that belongs to the program: */
+	const char *tree;        /* "assets"; or NULL */
 };
 
 /** The image that a pod runs. */
@@ -64,7 +64,7 @@ struct mk_component {
 	const char *version;
 	const char *module_version; /* what the modules build is, when that differs */
 	const char *license;
-	const char *note;           /* said when it is built from modules, or NULL */
+	const char *note;                    /* said when it is built from modules, or NULL */
 	const struct mk_release_file *files; /* ends with one without url; NULL for images */
 	const struct mk_gobuild *build;      /* NULL when it comes with the OS layer */
 	const struct mk_podimage *image;     /* NULL for what runs in the node itself */

@@ -39,7 +39,7 @@ static void add_program(struct mk_programs *programs, const char *source, const 
 /* What is to be fetched; the strings of an item are owned here. */
 struct batch {
 	struct mk_fetch_item *items;
-	const struct mk_release_file **files;       /* NULL: an image's archive */
+	const struct mk_release_file **files; /* NULL: an image's archive */
 	const struct mk_component **components;
 	size_t count;
 	struct mk_strlist strings;
@@ -62,8 +62,8 @@ static void batch_add(struct batch *batch, char *url, char *checksum_url,
 
 	batch->items = mk_xrealloc(batch->items, batch->count * sizeof(*batch->items));
 	batch->files = mk_xrealloc(batch->files, batch->count * sizeof(*batch->files));
-	batch->components =
-		mk_xrealloc(batch->components, batch->count * sizeof(*batch->components));
+	batch->components = mk_xrealloc(
+		batch->components, batch->count * sizeof(*batch->components));
 	mk_strlist_take(&batch->strings, url);
 	mk_strlist_take(&batch->strings, checksum_url);
 	batch->items[n] = (struct mk_fetch_item){ .url = url, .checksum_url = checksum_url };
@@ -120,9 +120,9 @@ static void on_progress(void *payload, const struct mk_fetch_status *items, size
 		retrying += items[i].state == MK_FETCH_RETRYING;
 	}
 	bytes = mk_format_bytes(received);
-	text = retrying > 0 ?
-		mk_xasprintf("%zu of %zu files, %s, %zu retrying", done, count, bytes, retrying) :
-		mk_xasprintf("%zu of %zu files, %s", done, count, bytes);
+	text = retrying > 0
+		? mk_xasprintf("%zu of %zu files, %s, %zu retrying", done, count, bytes, retrying)
+		: mk_xasprintf("%zu of %zu files, %s", done, count, bytes);
 	mk_part_say(payload, text);
 }
 
@@ -138,8 +138,9 @@ static int fetch(struct mk_work *work, struct batch *batch, struct mk_error *err
 	int r = mk_fetch_all(batch->items, batch->count, &options, err);
 
 	if (r < 0 && r != -MK_EINTR)
-		mk_error_hint(err, "run the same command again to go on where it stopped, "
-				   "or use --from modules");
+		mk_error_hint(err,
+			"run the same command again to go on where it stopped, "
+			"or use --from modules");
 	return r;
 }
 

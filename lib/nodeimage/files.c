@@ -222,8 +222,8 @@ static int tar_visit(
 	return 0;
 }
 
-int mk_tar_add_tree(struct mk_tar_writer *writer, const char *path, const char *from,
-	struct mk_error *err)
+int mk_tar_add_tree(
+	struct mk_tar_writer *writer, const char *path, const char *from, struct mk_error *err)
 {
 	struct tar_walk t = { .writer = writer, .path = path };
 

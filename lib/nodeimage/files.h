@@ -6,8 +6,8 @@
 #include "lib/archive/tar_writer.h"
 
 /** Write a file unless it holds these bytes already. Parents are made. */
-int mk_write_if_changed(const char *path, const void *data, size_t len, struct mk_error *err)
-	MK_CHECKED;
+int mk_write_if_changed(
+	const char *path, const void *data, size_t len, struct mk_error *err) MK_CHECKED;
 
 /** Copy a folder of plain files and folders; modes become 0644 and 0755. */
 int mk_copy_tree(const char *from, const char *to, struct mk_error *err) MK_CHECKED;
@@ -20,7 +20,7 @@ int mk_tar_add_tree(struct mk_tar_writer *writer, const char *path, const char *
 	struct mk_error *err) MK_CHECKED;
 
 /** Drain the writer into the new file `path`, replaced as a whole. MK_EINTR. */
-int mk_tar_write_file(struct mk_tar_writer *writer, const char *path, struct mk_error *err)
-	MK_CHECKED;
+int mk_tar_write_file(
+	struct mk_tar_writer *writer, const char *path, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -23,10 +23,10 @@ extern char **environ;
 struct build {
 	const struct mk_go *go;
 	const struct mk_component *component;
-	char *source;           /* folder of the written module */
+	char *source; /* folder of the written module */
 	char *ldflags;
 	struct mk_strlist env;
-	size_t total;           /* packages; 0 while unknown */
+	size_t total; /* packages; 0 while unknown */
 	size_t compiled, fetched;
 };
 
@@ -56,8 +56,9 @@ static char *clean_goflags(void)
 
 static void fill_env(struct mk_strlist *env, const char *arch, bool cgo)
 {
-	static const char *const ours[] = { "GOFLAGS=", "GOWORK=", "GOOS=", "GOARCH=",
-		"CGO_ENABLED=", "GO111MODULE=" };
+	static const char *const ours[] = {
+		"GOFLAGS=", "GOWORK=", "GOOS=", "GOARCH=", "CGO_ENABLED=", "GO111MODULE="
+	};
 	mk_autofree char *goflags = clean_goflags();
 
 	for (char **e = environ; *e; e++) {
@@ -80,8 +81,9 @@ static int no_go(struct mk_error *err, const char *found)
 {
 	(void)mk_fail(err, MK_EHOST, "building from Go modules needs Go %d.%d or later; %s",
 		GO_MAJOR, GO_MINOR, found);
-	mk_error_hint(err, "install it from https://go.dev/dl/ and put `go` on the PATH, "
-			   "or use --from release");
+	mk_error_hint(err,
+		"install it from https://go.dev/dl/ and put `go` on the PATH, "
+		"or use --from release");
 	return -MK_EHOST;
 }
 
@@ -135,8 +137,7 @@ static int make_key(const struct mk_go *go, const char *source, char **ret, stru
 
 /* The embedded folder on disk; a file that is there already is not touched, so
  * that go's own cache sees nothing new. */
-static int write_source(const struct mk_component *component, const char *dir,
-	struct mk_error *err)
+static int write_source(const struct mk_component *component, const char *dir, struct mk_error *err)
 {
 	mk_autofree char *prefix = mk_xasprintf("%s/", component->build->folder);
 
@@ -182,8 +183,8 @@ static void on_line(void *payload, const char *line)
 	tell(b);
 }
 
-static int run_go(struct build *b, const struct mk_strlist *argv, struct mk_buf *out,
-	struct mk_error *err)
+static int run_go(
+	struct build *b, const struct mk_strlist *argv, struct mk_buf *out, struct mk_error *err)
 {
 	mk_autofree const char **words = mk_xcalloc(argv->count + 1, sizeof(*words));
 	const struct mk_child_options options = {
@@ -293,12 +294,14 @@ static int check_outputs(const struct build *b, const char *out_dir, struct mk_e
 static void hint(const struct build *b, struct mk_error *err)
 {
 	if (b->component->build->cgo)
-		mk_error_hint(err, "%s needs a C compiler and libseccomp's headers: "
-				   "apt-get install gcc libc6-dev libseccomp-dev",
+		mk_error_hint(err,
+			"%s needs a C compiler and libseccomp's headers: "
+			"apt-get install gcc libc6-dev libseccomp-dev",
 			b->component->name);
 	else
-		mk_error_hint(err, "Go modules come from the proxy that `go env GOPROXY` names; "
-				   "it must be reachable, and the disk must have room");
+		mk_error_hint(err,
+			"Go modules come from the proxy that `go env GOPROXY` names; "
+			"it must be reachable, and the disk must have room");
 }
 
 /* Everything is made in a folder of its own and renamed when whole: a build that

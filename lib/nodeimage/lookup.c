@@ -2,9 +2,9 @@
 /* Questions to the component table: by name, filled in, and its digest. */
 #include "lib/nodeimage/components.h"
 
+#include "lib/registry/digest.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
-#include "lib/registry/digest.h"
 
 static const char *base_name(const char *path)
 {
@@ -90,8 +90,8 @@ static void add_build(struct mk_digest *digest, const struct mk_gobuild *build)
 	}
 }
 
-int mk_component_digest(const struct mk_component *component, const char *arch, char **ret,
-	struct mk_error *err)
+int mk_component_digest(
+	const struct mk_component *component, const char *arch, char **ret, struct mk_error *err)
 {
 	MK_CLEANUP(mk_digest_freep) struct mk_digest *digest = mk_digest_new();
 

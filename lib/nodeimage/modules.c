@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The contents of a node from Go modules: programs for the node, and pod images
  * composed around programs. */
-#include "lib/nodeimage/gobuild.h"
 #include "lib/nodeimage/files.h"
+#include "lib/nodeimage/gobuild.h"
 #include "lib/nodeimage/podimage.h"
 #include "lib/nodeimage/work.h"
 
 #include "lib/base/fs.h"
-#include "lib/docker/container.h"
 #include "lib/base/limits.h"
+#include "lib/docker/container.h"
 
 static const char *base_name(const char *path)
 {
@@ -43,8 +43,8 @@ static int compose(struct mk_work *work, const struct mk_component *component,
 	return 0;
 }
 
-static void add_outputs(struct mk_tar_writer *writer, const struct mk_gobuild *build,
-	const char *dir)
+static void add_outputs(
+	struct mk_tar_writer *writer, const struct mk_gobuild *build, const char *dir)
 {
 	for (const struct mk_built *o = build->outputs; o->name; o++) {
 		mk_autofree char *source = mk_xasprintf("%s/%s", dir, o->name);
@@ -76,8 +76,8 @@ static int add_image(struct mk_work *work, const struct mk_component *component,
 }
 
 /* An image around a static program that Debian ships: it is in the OS layer. */
-static int add_os_image(struct mk_work *work, const struct mk_component *component,
-	struct mk_error *err)
+static int add_os_image(
+	struct mk_work *work, const struct mk_component *component, struct mk_error *err)
 {
 	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *layer = mk_podimage_layer();
 	mk_autobuf file = mk_buf_init(16 * MK_MIB);

@@ -27,8 +27,8 @@ void mk_nodeimage_report_done(struct mk_nodeimage_report *report)
 	*report = (struct mk_nodeimage_report){ .image = NULL };
 }
 
-static void notify(const struct mk_work *work, enum mk_part_state state, const char *text,
-	bool cached)
+static void notify(
+	const struct mk_work *work, enum mk_part_state state, const char *text, bool cached)
 {
 	const struct mk_nodeimage_status status = {
 		.state = state,
@@ -261,7 +261,8 @@ int mk_nodeimage_build(struct mk_docker *docker, const struct mk_nodeimage_optio
 	struct mk_nodeimage_report *ret, struct mk_error *err)
 {
 	mk_autoreport report = { .image = mk_xstrdup(image_name(options)) };
-	MK_CLEANUP(mk_work_done) struct mk_work work = {
+	MK_CLEANUP(mk_work_done)
+	struct mk_work work = {
 		.docker = docker,
 		.options = options,
 		.report = &report,
@@ -272,8 +273,7 @@ int mk_nodeimage_build(struct mk_docker *docker, const struct mk_nodeimage_optio
 	if (r == 0 && !options->force)
 		r = check_unchanged(docker, options, work.arch, &report, err);
 	if (r == 0 && !report.unchanged) {
-		r = mk_choose_source(
-			docker, options, work.arch, &report.from, &report.reason, err);
+		r = mk_choose_source(docker, options, work.arch, &report.from, &report.reason, err);
 		work.from = report.from;
 		work.part_count = count_parts(report.from);
 		if (r == 0)

@@ -52,11 +52,11 @@ typedef void (*mk_nodeimage_progress)(void *payload, const struct mk_nodeimage_s
 
 struct mk_nodeimage_options {
 	enum mk_from from;
-	const char *mirror;     /* of releases: a URL or a folder, or NULL */
-	const char *image;      /* its name; NULL is MK_NODEIMAGE_DEFAULT */
-	const char *base_image; /* NULL is MK_BASE_IMAGE_DEFAULT, bootstrapped if need be */
-	const char *cache_dir;  /* NULL is mk_fs_cache_dir's */
-	bool force;             /* build even when nothing changed */
+	const char *mirror;             /* of releases: a URL or a folder, or NULL */
+	const char *image;              /* its name; NULL is MK_NODEIMAGE_DEFAULT */
+	const char *base_image;         /* NULL is MK_BASE_IMAGE_DEFAULT, bootstrapped if need be */
+	const char *cache_dir;          /* NULL is mk_fs_cache_dir's */
+	bool force;                     /* build even when nothing changed */
 	mk_nodeimage_progress progress; /* or NULL */
 	void *progress_payload;
 };

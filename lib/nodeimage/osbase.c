@@ -83,8 +83,9 @@ static int is_present(struct mk_work *work, const char *image, bool *ret, struct
 /* dpkg's excludes first, then the packages, then what every node shares. */
 static int fill(struct mk_work *work, const char *id, struct mk_error *err)
 {
-	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *files =
-		mk_tar_writer_new(&(struct mk_tar_writer_options){ .no_parents = true });
+	MK_CLEANUP(mk_tar_writer_freep)
+	struct mk_tar_writer *files = mk_tar_writer_new(
+		&(struct mk_tar_writer_options){ .no_parents = true });
 	mk_autofree char *packages = join_packages(" ");
 	mk_autofree char *install = mk_xasprintf(
 		"export DEBIAN_FRONTEND=noninteractive && apt-get update && "
@@ -166,13 +167,14 @@ static int bootstrap(struct mk_work *work, const char *image, struct mk_error *e
 		return r;
 	r = mk_image_import(work->docker, image, mk_child_read, child, err);
 	if (r < 0 && r != -MK_EINTR)
-		mk_error_hint(err, "mmdebstrap reads Debian's archive as apt does here; "
-				   "see the lines above");
+		mk_error_hint(err,
+			"mmdebstrap reads Debian's archive as apt does here; "
+			"see the lines above");
 	return r;
 }
 
-static int make_without_image(struct mk_work *work, const char *image, struct mk_error *pull_error,
-	struct mk_error *err)
+static int make_without_image(
+	struct mk_work *work, const char *image, struct mk_error *pull_error, struct mk_error *err)
 {
 	int r;
 
@@ -183,8 +185,9 @@ static int make_without_image(struct mk_work *work, const char *image, struct mk
 		return r;
 	/* There is no mmdebstrap either: the pull is what should have worked. */
 	mk_error_move(err, pull_error);
-	mk_error_hint(err, "let the engine pull %s, or install mmdebstrap "
-			   "(apt-get install mmdebstrap)",
+	mk_error_hint(err,
+		"let the engine pull %s, or install mmdebstrap "
+		"(apt-get install mmdebstrap)",
 		base_image(work));
 	return mk_error_recode(err, MK_EHOST);
 }

@@ -76,8 +76,7 @@ int mk_podimage_compose(struct mk_tar_writer *layer, const char *reference, cons
 	return r < 0 ? mk_error_wrap(err, "compose image '%s'", reference) : 0;
 }
 
-static int write_chunk(int fd, const char *path, const char *data, size_t len,
-	struct mk_error *err)
+static int write_chunk(int fd, const char *path, const char *data, size_t len, struct mk_error *err)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, data, len);
@@ -92,8 +91,8 @@ static int write_chunk(int fd, const char *path, const char *data, size_t len,
 	return 0;
 }
 
-static int save_export(struct mk_docker *docker, const char *id, const char *path,
-	struct mk_error *err)
+static int save_export(
+	struct mk_docker *docker, const char *id, const char *path, struct mk_error *err)
 {
 	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
 	mk_autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -121,8 +120,8 @@ static int save_export(struct mk_docker *docker, const char *id, const char *pat
 static int export_image(struct mk_docker *docker, const char *reference, const json_t *labels,
 	const char *path, struct mk_error *err)
 {
-	mk_autojson *config = mk_json_pack("{s:s,s:[s],s:O}", "Image", reference, "Cmd", "/none",
-		"Labels", labels);
+	mk_autojson *config = mk_json_pack(
+		"{s:s,s:[s],s:O}", "Image", reference, "Cmd", "/none", "Labels", labels);
 	mk_autofree char *suffix = NULL;
 	mk_autofree char *name = NULL;
 	mk_autofree char *id = NULL;

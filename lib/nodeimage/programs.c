@@ -159,7 +159,8 @@ int mk_nodeimage_build_programs(const struct mk_strlist *names, const char *out_
 	struct mk_error *err)
 {
 	mk_autoreport report = { .image = NULL };
-	MK_CLEANUP(mk_work_done) struct mk_work work = {
+	MK_CLEANUP(mk_work_done)
+	struct mk_work work = {
 		.options = options,
 		.report = &report,
 		.part_count = names->count,

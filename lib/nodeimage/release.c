@@ -81,8 +81,8 @@ static int load_archive(struct mk_docker *docker, const char *archive, struct mk
 }
 
 /* Into the engine, from the mirror's archive or from its registry. */
-static int obtain(struct mk_work *work, const char *reference, const char *archive,
-	struct mk_error *err)
+static int obtain(
+	struct mk_work *work, const char *reference, const char *archive, struct mk_error *err)
 {
 	mk_autofree char *platform = mk_xasprintf("linux/%s", work->arch);
 	mk_autojson *inspection = NULL;
@@ -91,8 +91,9 @@ static int obtain(struct mk_work *work, const char *reference, const char *archi
 	if (!archive) {
 		r = mk_image_pull(work->docker, reference, platform, mk_part_say, work, err);
 		if (r < 0 && r != -MK_EINTR)
-			mk_error_hint(err, "the engine must reach the image's registry; "
-					   "or use --mirror, or --from modules");
+			mk_error_hint(err,
+				"the engine must reach the image's registry; "
+				"or use --mirror, or --from modules");
 		return r;
 	}
 	r = load_archive(work->docker, archive, err);
@@ -111,8 +112,8 @@ static int obtain(struct mk_work *work, const char *reference, const char *archi
 static int take_image(struct mk_work *work, const char *reference, const char *from,
 	const char *archive, struct mk_error *err)
 {
-	mk_autojson *labels = mk_json_pack("{s:s,s:s}", MK_LABEL_BUILD, work->run_id,
-		"io.mkcluster.run", work->run_id);
+	mk_autojson *labels = mk_json_pack(
+		"{s:s,s:s}", MK_LABEL_BUILD, work->run_id, "io.mkcluster.run", work->run_id);
 	mk_autoerror ignored = { .code = MK_OK };
 	bool present;
 	int r = is_present(work->docker, reference, &present, err);
@@ -152,8 +153,8 @@ static int add_image(struct mk_work *work, const struct mk_component *component,
 
 /* Programs that are one and the same file (a mirror of multi-call builds) are
  * stored once. */
-static int add_programs(struct mk_work *work, const struct mk_programs *programs,
-	struct mk_error *err)
+static int add_programs(
+	struct mk_work *work, const struct mk_programs *programs, struct mk_error *err)
 {
 	mk_autojson *seen = json_object();
 
@@ -192,14 +193,14 @@ static size_t node_components(const struct mk_component **ret)
 static int add_files(struct mk_work *work, struct mk_strlist *images, struct mk_error *err)
 {
 	MK_CLEANUP(mk_programs_done) struct mk_programs programs = { .count = 0 };
-	mk_autofree const struct mk_component **components =
-		mk_xcalloc(mk_component_count, sizeof(struct mk_component *));
+	mk_autofree const struct mk_component **components = mk_xcalloc(
+		mk_component_count, sizeof(struct mk_component *));
 	size_t count = node_components(components);
 	int r;
 
 	mk_part_begin(work, "release files", NULL);
-	r = mk_release_fetch(work, components, count, &programs,
-		work->options->mirror ? images : NULL, err);
+	r = mk_release_fetch(
+		work, components, count, &programs, work->options->mirror ? images : NULL, err);
 	if (r == 0)
 		r = add_programs(work, &programs, err);
 	if (r == 0)
@@ -297,7 +298,7 @@ int mk_choose_source(struct mk_docker *docker, const struct mk_nodeimage_options
 	if (r < 0)
 		return r;
 	*ret = reachable ? MK_FROM_RELEASE : MK_FROM_MODULES;
-	*ret_reason = reachable ? mk_xstrdup("releases can be reached") :
-				  mk_xasprintf("releases cannot be reached: %s", reason);
+	*ret_reason = reachable ? mk_xstrdup("releases can be reached")
+				: mk_xasprintf("releases cannot be reached: %s", reason);
 	return 0;
 }

@@ -29,7 +29,7 @@ void mk_programs_done(struct mk_programs *programs);
  * out into work->scratch. Errors as in mk_fetch_all and mk_archive_extract_files.
  */
 int mk_release_fetch(struct mk_work *work, const struct mk_component *const *components,
-	size_t count, struct mk_programs *ret, struct mk_strlist *images, struct mk_error *err)
-	MK_CHECKED;
+	size_t count, struct mk_programs *ret, struct mk_strlist *images,
+	struct mk_error *err) MK_CHECKED;
 
 #endif

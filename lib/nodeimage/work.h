@@ -17,12 +17,12 @@ struct mk_work {
 	char *run_id;
 	char *arch;
 	char *cache_dir;
-	char *scratch;   /* a folder that ends with the build */
+	char *scratch; /* a folder that ends with the build */
 	char *os_image;
-	char *container; /* id, once made */
-	struct mk_tar_writer *files;  /* of the node */
-	struct mk_strlist archives;   /* of pod images, below scratch */
-	json_t *images;               /* role to reference */
+	char *container;             /* id, once made */
+	struct mk_tar_writer *files; /* of the node */
+	struct mk_strlist archives;  /* of pod images, below scratch */
+	json_t *images;              /* role to reference */
 	struct mk_nodeimage_report *report;
 	size_t part, part_count;
 	char *part_name;
@@ -65,8 +65,8 @@ int mk_osbase_ensure(struct mk_work *work, struct mk_error *err) MK_CHECKED;
 
 /** Start a container of an image with `sleep`, labelled as the build's, with a
  * volume at /mnt/work. Caller frees `ret_id`, and removes the container. */
-int mk_start_build_container(struct mk_work *work, const char *image, char **ret_id,
-	struct mk_error *err) MK_CHECKED;
+int mk_start_build_container(
+	struct mk_work *work, const char *image, char **ret_id, struct mk_error *err) MK_CHECKED;
 
 /** Run a command in it that must succeed; its last lines are the error's detail. */
 int mk_run_in_container(struct mk_work *work, const char *id, const char *const *argv,

@@ -20,8 +20,7 @@ struct mk_digest *mk_digest_new(void)
 	struct mk_digest *digest = mk_xcalloc(1, sizeof(*digest));
 
 	digest->ctx = EVP_MD_CTX_new();
-	digest->broken =
-		!digest->ctx || EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL) != 1;
+	digest->broken = !digest->ctx || EVP_DigestInit_ex(digest->ctx, EVP_sha256(), NULL) != 1;
 	return digest;
 }
 

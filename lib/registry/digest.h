@@ -30,7 +30,7 @@ int mk_digest_data(const void *data, size_t len, char **ret, struct mk_error *er
 
 /** The hash and size of a file, in hex. MK_ENOTFOUND when there is none,
  * MK_EINTR. `ret_size` may be NULL. Caller frees `ret`. */
-int mk_digest_file(const char *path, char **ret, uint64_t *ret_size, struct mk_error *err)
-	MK_CHECKED;
+int mk_digest_file(
+	const char *path, char **ret, uint64_t *ret_size, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -24,8 +24,8 @@ static int find_member(const struct mk_members *members, const json_t *name,
 	return 0;
 }
 
-static int find_layers(const struct mk_members *members, const json_t *list,
-	struct mk_image *image, struct mk_error *err)
+static int find_layers(const struct mk_members *members, const json_t *list, struct mk_image *image,
+	struct mk_error *err)
 {
 	size_t count = json_array_size(list);
 
@@ -44,8 +44,7 @@ static int find_layers(const struct mk_members *members, const json_t *list,
 }
 
 /* Uncompressed layers are the config's diff ids; a node would refuse others late. */
-static int check_diff_ids(const struct mk_image *image, const json_t *config,
-	struct mk_error *err)
+static int check_diff_ids(const struct mk_image *image, const json_t *config, struct mk_error *err)
 {
 	const json_t *ids = mk_json_at(config, "rootfs.diff_ids");
 

@@ -16,10 +16,10 @@
 #include "lib/registry/reference.h"
 
 /* Go's JSON of an empty container.Config and of the epoch. */
-#define EMPTY_CONFIG \
-	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false," \
-	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false," \
-	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null," \
+#define EMPTY_CONFIG                                                                               \
+	"{\"Hostname\":\"\",\"Domainname\":\"\",\"User\":\"\",\"AttachStdin\":false,"              \
+	"\"AttachStdout\":false,\"AttachStderr\":false,\"Tty\":false,\"OpenStdin\":false,"         \
+	"\"StdinOnce\":false,\"Env\":null,\"Cmd\":null,\"Image\":\"\",\"Volumes\":null,"           \
 	"\"WorkingDir\":\"\",\"Entrypoint\":null,\"OnBuild\":null,\"Labels\":null}"
 #define EPOCH "1970-01-01T00:00:00Z"
 
@@ -83,11 +83,10 @@ static int extend_chain(char **chain, const char *layer, struct mk_error *err)
 /* Replace `id` (the parent's, or "") by the id of the layer with this chain. */
 static int extend_id(char **id, const char *chain, struct mk_error *err)
 {
-	mk_autofree char *parent =
-		**id ? mk_xasprintf(",\"parent\":\"sha256:%s\"", *id) : mk_xstrdup("");
-	mk_autofree char *text = mk_xasprintf(
-		"{\"container_config\":" EMPTY_CONFIG ",\"created\":\"" EPOCH
-		"\",\"layer_id\":\"%s\"%s}",
+	mk_autofree char *parent = **id ? mk_xasprintf(",\"parent\":\"sha256:%s\"", *id)
+					: mk_xstrdup("");
+	mk_autofree char *text = mk_xasprintf("{\"container_config\":" EMPTY_CONFIG
+					      ",\"created\":\"" EPOCH "\",\"layer_id\":\"%s\"%s}",
 		chain, parent);
 	char *hex = NULL;
 	int r = mk_digest_data(text, strlen(text), &hex, err);
@@ -124,8 +123,8 @@ static int add_image(struct mk_hints *hints, const struct mk_strlist *layers, st
 	return 0;
 }
 
-int mk_hints_new(const struct mk_strlist *layers, size_t count, struct mk_hints **ret,
-	struct mk_error *err)
+int mk_hints_new(
+	const struct mk_strlist *layers, size_t count, struct mk_hints **ret, struct mk_error *err)
 {
 	MK_CLEANUP(mk_hints_freep) struct mk_hints *hints = mk_xcalloc(1, sizeof(*hints));
 

@@ -45,8 +45,7 @@ int mk_images_take(struct mk_images *images, struct mk_image *image, struct mk_e
 	}
 	if (images->count == MK_MAX_IMAGES)
 		return mk_fail(err, MK_EINVALID, "more than %d images", MK_MAX_IMAGES);
-	images->items =
-		mk_xrealloc(images->items, (images->count + 1) * sizeof(images->items[0]));
+	images->items = mk_xrealloc(images->items, (images->count + 1) * sizeof(images->items[0]));
 	images->items[images->count++] = *image;
 	*image = (struct mk_image){ .config = NULL };
 	return 0;
@@ -83,8 +82,8 @@ static bool is_word(const char *s)
 	return strlen(s) <= 32 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(s);
 }
 
-int mk_image_check_platform(const struct mk_image *image, const char *arch, json_t **ret_config,
-	struct mk_error *err)
+int mk_image_check_platform(
+	const struct mk_image *image, const char *arch, json_t **ret_config, struct mk_error *err)
 {
 	mk_autojson *config = NULL;
 	const char *os;

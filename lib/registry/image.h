@@ -36,8 +36,8 @@ void mk_images_done(struct mk_images *images);
 
 /** Add the image, or its names to the same image that is there already. The
  * image ends empty. MK_EINVALID when there are too many. */
-int mk_images_take(struct mk_images *images, struct mk_image *image, struct mk_error *err)
-	MK_CHECKED;
+int mk_images_take(
+	struct mk_images *images, struct mk_image *image, struct mk_error *err) MK_CHECKED;
 
 /** Add a name, in its whole form; one that is there already is not added. */
 int mk_image_name(struct mk_image *image, const char *name, struct mk_error *err) MK_CHECKED;
@@ -58,7 +58,7 @@ int mk_docker_names(const struct mk_members *members, const struct mk_member *ma
 	struct mk_images *images, struct mk_error *err) MK_CHECKED;
 
 /** Collect the images for linux/`arch` that index.json leads to. */
-int mk_oci_images(const struct mk_members *members, const struct mk_member *index,
-	const char *arch, struct mk_images *ret, struct mk_error *err) MK_CHECKED;
+int mk_oci_images(const struct mk_members *members, const struct mk_member *index, const char *arch,
+	struct mk_images *ret, struct mk_error *err) MK_CHECKED;
 
 #endif

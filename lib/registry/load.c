@@ -39,8 +39,8 @@ static int find_images(const struct mk_members *members, const char *arch, struc
 }
 
 /* Put the caller's names in place of the archive's. */
-static int rename_image(struct mk_images *images, const struct mk_strlist *names,
-	struct mk_error *err)
+static int rename_image(
+	struct mk_images *images, const struct mk_strlist *names, struct mk_error *err)
 {
 	struct mk_image *image = &images->items[0];
 
@@ -82,8 +82,8 @@ static int place_blobs(struct mk_registry *registry, const char *repository,
 			r = mk_registry_put_blob(registry, repository, layer->digest, layer->data,
 				(size_t)layer->size, err);
 		else
-			r = mk_registry_mount_blob(registry, repository, layer->digest,
-				MK_STAGING_REPOSITORY, err);
+			r = mk_registry_mount_blob(
+				registry, repository, layer->digest, MK_STAGING_REPOSITORY, err);
 	}
 	return r;
 }
@@ -114,8 +114,8 @@ static int push_name(struct mk_registry *registry, const struct mk_image *image,
 	if (r < 0)
 		return r;
 	if (reference.digest && !mk_streq(reference.digest, image->digest))
-		return mk_fail(err, MK_EINVALID, "the image named %s has digest %s", name,
-			image->digest);
+		return mk_fail(
+			err, MK_EINVALID, "the image named %s has digest %s", name, image->digest);
 	tag = reference.tag ? reference.tag : reference.digest;
 	r = place_blobs(registry, reference.path, image, err);
 	if (r == 0)
@@ -140,8 +140,8 @@ static void report_image(const struct mk_image *image, struct mk_load_report *re
 {
 	struct mk_loaded_image *loaded;
 
-	report->images =
-		mk_xrealloc(report->images, (report->count + 1) * sizeof(report->images[0]));
+	report->images = mk_xrealloc(
+		report->images, (report->count + 1) * sizeof(report->images[0]));
 	loaded = &report->images[report->count++];
 	*loaded = (struct mk_loaded_image){
 		.id = mk_xstrdup(image->config->digest),
@@ -178,8 +178,7 @@ static int push_images(struct mk_registry *registry, const struct mk_images *ima
 }
 
 static int load(struct mk_registry *registry, mk_http_reader source, void *payload,
-	const struct mk_load_options *options, struct mk_load_report *report,
-	struct mk_error *err)
+	const struct mk_load_options *options, struct mk_load_report *report, struct mk_error *err)
 {
 	MK_CLEANUP(mk_members_done) struct mk_members members = { .items = NULL };
 	MK_CLEANUP(mk_images_done) struct mk_images images = { .items = NULL };

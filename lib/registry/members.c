@@ -7,15 +7,15 @@
 #define MAX_LINKS 8
 #define RECENT 4
 
-struct mk_member *mk_members_add(struct mk_members *members, enum mk_member_kind kind,
-	const char *name)
+struct mk_member *mk_members_add(
+	struct mk_members *members, enum mk_member_kind kind, const char *name)
 {
 	struct mk_member *member;
 
 	if (members->count == members->room) {
 		members->room = members->room ? members->room * 2 : 64;
-		members->items =
-			mk_xrealloc(members->items, members->room * sizeof(members->items[0]));
+		members->items = mk_xrealloc(
+			members->items, members->room * sizeof(members->items[0]));
 	}
 	member = &members->items[members->count];
 	*member = (struct mk_member){

@@ -36,8 +36,8 @@ struct mk_members {
 };
 
 /** Append an empty member; its strings are the table's. Valid until the next. */
-struct mk_member *mk_members_add(struct mk_members *members, enum mk_member_kind kind,
-	const char *name);
+struct mk_member *mk_members_add(
+	struct mk_members *members, enum mk_member_kind kind, const char *name);
 void mk_members_done(struct mk_members *members);
 
 /** Make the table ready for mk_members_find; nothing may be added afterwards. */

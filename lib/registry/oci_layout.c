@@ -24,8 +24,8 @@ static int take_names(const json_t *descriptor, struct mk_image *image, struct m
 {
 	const json_t *notes = json_object_get(descriptor, "annotations");
 	const char *name = json_string_value(json_object_get(notes, "io.containerd.image.name"));
-	const char *ref =
-		json_string_value(json_object_get(notes, "org.opencontainers.image.ref.name"));
+	const char *ref = json_string_value(
+		json_object_get(notes, "org.opencontainers.image.ref.name"));
 
 	if (name)
 		return mk_image_name(image, name, err);
@@ -104,15 +104,15 @@ static int walk_descriptor(const struct walk *walk, const json_t *descriptor,
 	const struct mk_strlist *names, int depth, struct mk_error *err);
 
 /* The one manifest of a nested index that is for the nodes. */
-static int walk_nested(const struct walk *walk, const json_t *index,
-	const struct mk_strlist *names, int depth, struct mk_error *err)
+static int walk_nested(const struct walk *walk, const json_t *index, const struct mk_strlist *names,
+	int depth, struct mk_error *err)
 {
 	const json_t *list = json_object_get(index, "manifests");
 	const json_t *otherwise = NULL;
 
 	if (json_array_size(list) > MAX_DESCRIPTORS)
-		return mk_fail(err, MK_EINVALID, "an index has more than %d manifests",
-			MAX_DESCRIPTORS);
+		return mk_fail(
+			err, MK_EINVALID, "an index has more than %d manifests", MAX_DESCRIPTORS);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *descriptor = json_array_get(list, i);
 		int fits = platform_fits(walk, descriptor);
@@ -184,8 +184,8 @@ static int walk_descriptor(const struct walk *walk, const json_t *descriptor,
 	return take_manifest(walk, member, document, type, &image, err);
 }
 
-int mk_oci_images(const struct mk_members *members, const struct mk_member *index,
-	const char *arch, struct mk_images *ret, struct mk_error *err)
+int mk_oci_images(const struct mk_members *members, const struct mk_member *index, const char *arch,
+	struct mk_images *ret, struct mk_error *err)
 {
 	const struct walk walk = { .members = members, .arch = arch, .images = ret };
 	const struct mk_strlist no_names = { .count = 0 };

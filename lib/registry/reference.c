@@ -135,8 +135,8 @@ static int fail(struct mk_error *err, const char *text, const char *words)
 }
 
 /* Cut the digest and the tag off `name`. */
-static int take_suffixes(char *name, const char *text, struct mk_reference *ref,
-	struct mk_error *err)
+static int take_suffixes(
+	char *name, const char *text, struct mk_reference *ref, struct mk_error *err)
 {
 	char *at = strchr(name, '@');
 	char *slash;

@@ -22,8 +22,7 @@ struct mk_reference {
 };
 
 /** Parse a name; MK_EINVALID says which part is wrong. Free with mk_reference_done. */
-int mk_reference_parse(const char *text, struct mk_reference *ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_reference_parse(const char *text, struct mk_reference *ret, struct mk_error *err) MK_CHECKED;
 void mk_reference_done(struct mk_reference *reference);
 #define mk_autoreference MK_CLEANUP(mk_reference_done) struct mk_reference
 

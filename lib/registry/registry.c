@@ -45,8 +45,8 @@ int mk_registry_do(struct mk_registry *registry, const char *method, const char 
 	return mk_http_do(registry->http, &request, ret, err);
 }
 
-int mk_registry_refused(const struct mk_http_response *response, struct mk_error *err,
-	const char *fmt, ...)
+int mk_registry_refused(
+	const struct mk_http_response *response, struct mk_error *err, const char *fmt, ...)
 {
 	mk_autoerror ignored = { .code = MK_OK };
 	mk_autojson *body = NULL;
@@ -104,8 +104,8 @@ static void accept_manifests(struct mk_strlist *headers)
 		MK_MEDIA_OCI_INDEX, MK_MEDIA_DOCKER_MANIFEST, MK_MEDIA_DOCKER_LIST);
 }
 
-int mk_registry_has_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, bool *ret, struct mk_error *err)
+int mk_registry_has_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	bool *ret, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/v2/%s/manifests/%s", repository, tag);
 	mk_autostrlist headers = { .count = 0 };
@@ -123,8 +123,8 @@ void mk_manifest_done(struct mk_manifest *manifest)
 }
 
 /* Move the answer into a manifest, with a digest of our own reckoning. */
-static int take_manifest(struct mk_http_response *response, struct mk_manifest *ret,
-	struct mk_error *err)
+static int take_manifest(
+	struct mk_http_response *response, struct mk_manifest *ret, struct mk_error *err)
 {
 	mk_autofree char *hex = NULL;
 	char *type;
@@ -142,8 +142,8 @@ static int take_manifest(struct mk_http_response *response, struct mk_manifest *
 	return 0;
 }
 
-int mk_registry_get_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, struct mk_manifest *ret, struct mk_error *err)
+int mk_registry_get_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	struct mk_manifest *ret, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/v2/%s/manifests/%s", repository, tag);
 	mk_autostrlist headers = { .count = 0 };
@@ -170,9 +170,8 @@ int mk_registry_get_manifest(struct mk_registry *registry, const char *repositor
 	return take_manifest(&response, ret, err);
 }
 
-int mk_registry_put_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, const char *media_type, const void *data, size_t len,
-	struct mk_error *err)
+int mk_registry_put_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	const char *media_type, const void *data, size_t len, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/v2/%s/manifests/%s", repository, tag);
 	mk_autoresponse response = { .status = 0 };
@@ -208,8 +207,8 @@ int mk_registry_has_image(struct mk_registry *registry, const struct mk_referenc
 	}
 	if (r < 0)
 		return r;
-	r = mk_json_parse(manifest.body.data, manifest.body.len, "the registry's manifest", &json,
-		err);
+	r = mk_json_parse(
+		manifest.body.data, manifest.body.len, "the registry's manifest", &json, err);
 	if (r < 0)
 		return r;
 	*ret = mk_streq(manifest.digest, image_id) ||

@@ -16,8 +16,8 @@ struct mk_registry;
 
 /** A client for the registry at `base_url`, "http://127.0.0.1:5001". Connects to
  * nothing yet. */
-int mk_registry_new(const char *base_url, struct mk_registry **ret, struct mk_error *err)
-	MK_CHECKED;
+int mk_registry_new(
+	const char *base_url, struct mk_registry **ret, struct mk_error *err) MK_CHECKED;
 void mk_registry_free(struct mk_registry *registry);
 MK_DEFINE_CLEANUP(struct mk_registry *, mk_registry_free);
 
@@ -30,8 +30,8 @@ int mk_registry_put_blob(struct mk_registry *registry, const char *repository, c
 	const void *data, size_t len, struct mk_error *err) MK_CHECKED;
 
 /** Make a blob of repository `from` one of `repository` too, sending nothing. */
-int mk_registry_mount_blob(struct mk_registry *registry, const char *repository,
-	const char *digest, const char *from, struct mk_error *err) MK_CHECKED;
+int mk_registry_mount_blob(struct mk_registry *registry, const char *repository, const char *digest,
+	const char *from, struct mk_error *err) MK_CHECKED;
 
 /** An upload under way: begin, send any number of times, then finish or free. */
 struct mk_upload;
@@ -45,8 +45,7 @@ int mk_upload_send(struct mk_upload *upload, mk_http_reader read, void *payload,
 	struct mk_error *err) MK_CHECKED;
 
 /** Store what was sent as the blob `digest`. */
-int mk_upload_finish(struct mk_upload *upload, const char *digest, struct mk_error *err)
-	MK_CHECKED;
+int mk_upload_finish(struct mk_upload *upload, const char *digest, struct mk_error *err) MK_CHECKED;
 
 /** Free the upload; if it is not finished the registry is told to forget it,
  * even after an interrupt (waits 5 seconds at most). */
@@ -63,18 +62,17 @@ void mk_manifest_done(struct mk_manifest *manifest);
 #define mk_automanifest MK_CLEANUP(mk_manifest_done) struct mk_manifest
 
 /** Whether there is a manifest under a tag or digest. */
-int mk_registry_has_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, bool *ret, struct mk_error *err) MK_CHECKED;
+int mk_registry_has_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	bool *ret, struct mk_error *err) MK_CHECKED;
 
 /** Fetch the manifest under a tag or digest; MK_ENOTFOUND when there is none.
  * Free with mk_manifest_done. */
-int mk_registry_get_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, struct mk_manifest *ret, struct mk_error *err) MK_CHECKED;
+int mk_registry_get_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	struct mk_manifest *ret, struct mk_error *err) MK_CHECKED;
 
 /** Store a manifest under a tag or its own digest; its blobs must be there. */
-int mk_registry_put_manifest(struct mk_registry *registry, const char *repository,
-	const char *tag, const char *media_type, const void *data, size_t len,
-	struct mk_error *err) MK_CHECKED;
+int mk_registry_put_manifest(struct mk_registry *registry, const char *repository, const char *tag,
+	const char *media_type, const void *data, size_t len, struct mk_error *err) MK_CHECKED;
 
 /**
  * Whether the registry has this very image under this name. `image_id` is the

@@ -265,8 +265,8 @@ static int take_layer(struct scan *scan, const struct mk_tar_entry *entry, struc
 			scan->registry, MK_STAGING_REPOSITORY, expected, &there, err);
 	if (r < 0)
 		return r;
-	r = there ? skip_layer(scan, entry, body, expected, &digest, err) :
-		    send_layer(scan, entry, body, &digest, err);
+	r = there ? skip_layer(scan, entry, body, expected, &digest, err)
+		  : send_layer(scan, entry, body, &digest, err);
 	if (r < 0)
 		return r;
 	member = mk_members_add(scan->members, MK_MEMBER_BLOB, entry->name);

@@ -22,8 +22,8 @@ struct mk_upload {
  * The path of a Location, absolute or relative. Its host is ignored: a registry
  * behind a proxy names itself as it likes, and our base URL is the one we trust.
  */
-static int take_location(struct mk_upload *upload, const struct mk_http_response *response,
-	struct mk_error *err)
+static int take_location(
+	struct mk_upload *upload, const struct mk_http_response *response, struct mk_error *err)
 {
 	mk_autofree char *location = mk_http_header(response, "Location");
 	const char *path = location ? location : "";
@@ -123,8 +123,8 @@ static int patch(struct mk_upload *upload, struct sending *sending, struct mk_er
 	return take_location(upload, &response, err);
 }
 
-int mk_upload_send(struct mk_upload *upload, mk_http_reader read, void *payload,
-	struct mk_error *err)
+int mk_upload_send(
+	struct mk_upload *upload, mk_http_reader read, void *payload, struct mk_error *err)
 {
 	struct sending sending = {
 		.read = read,
@@ -163,8 +163,8 @@ static int put(struct mk_upload *upload, const char *digest, const void *data, s
 	if (r < 0)
 		return r;
 	if (response.status != 201 && response.status != 204)
-		return mk_registry_refused(&response, err, "store blob %s in %s", digest,
-			upload->repository);
+		return mk_registry_refused(
+			&response, err, "store blob %s in %s", digest, upload->repository);
 	upload->finished = true;
 	return 0;
 }
@@ -219,8 +219,8 @@ int mk_registry_put_blob(struct mk_registry *registry, const char *repository, c
 	return put(upload, digest, data, len, err);
 }
 
-int mk_registry_mount_blob(struct mk_registry *registry, const char *repository,
-	const char *digest, const char *from, struct mk_error *err)
+int mk_registry_mount_blob(struct mk_registry *registry, const char *repository, const char *digest,
+	const char *from, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf(
 		"/v2/%s/blobs/uploads/?mount=%s&from=%s", repository, digest, from);

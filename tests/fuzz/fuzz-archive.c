@@ -37,8 +37,9 @@ static uint64_t read_contents(struct mk_tar_reader *reader, const struct mk_tar_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct mk_tar_reader_options options = { .what = "fuzz",
-		.max_member = MEMBER_MAX, .max_total = TOTAL_MAX, .max_count = 100 };
+	static const struct mk_tar_reader_options options = {
+		.what = "fuzz", .max_member = MEMBER_MAX, .max_total = TOTAL_MAX, .max_count = 100
+	};
 	struct source source = { .data = data, .left = size };
 	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
 	mk_autoerror err = { .code = MK_OK };

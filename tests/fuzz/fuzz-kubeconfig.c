@@ -84,8 +84,10 @@ static void check_merged(const struct mk_userconfig_entry *entry)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct mk_userconfig_entry entry = { .name = "mkcluster-fuzz",
-		.server = "https://127.0.0.1:1", .ca_pem = "ca",
-		.cert_pem = "cert", .key_pem = "key" };
+		.server = "https://127.0.0.1:1",
+		.ca_pem = "ca",
+		.cert_pem = "cert",
+		.key_pem = "key" };
 	mk_autobuf after = mk_buf_init(8 * MK_MIB);
 	mk_autoerror err = { .code = MK_OK };
 	FILE *file;

@@ -14,12 +14,12 @@ struct fake_reply {
 	const char *headers; /* further "Name: value\r\n" lines, or NULL */
 	const char *body;
 	size_t len;
-	bool ranges;         /* honour Range with 206 and 416 */
-	const char *etag;    /* sent as ETag; an If-Range that differs gets the whole */
-	bool no_length;      /* no Content-Length: the close ends the body */
-	int delay_ms;        /* before the header lines */
-	size_t stop_after;   /* body bytes after which ... */
-	int hold_ms;         /* ... it waits so long, then closes */
+	bool ranges;       /* honour Range with 206 and 416 */
+	const char *etag;  /* sent as ETag; an If-Range that differs gets the whole */
+	bool no_length;    /* no Content-Length: the close ends the body */
+	int delay_ms;      /* before the header lines */
+	size_t stop_after; /* body bytes after which ... */
+	int hold_ms;       /* ... it waits so long, then closes */
 };
 
 #define FAKE_REPLIES 4

@@ -52,7 +52,8 @@ static bool is_whole(const struct mk_buf *request)
 	if (!end)
 		return false;
 	if (strcasestr(request->data, "\r\nTransfer-Encoding: chunked"))
-		return memmem(end, request->len - (size_t)(end - request->data), "\r\n0\r\n\r\n", 7);
+		return memmem(
+			end, request->len - (size_t)(end - request->data), "\r\n0\r\n\r\n", 7);
 	if (length && length < end) {
 		const char *digits = length + strlen("\r\nContent-Length: ");
 		mk_autofree char *number = mk_xstrndup(digits, strcspn(digits, "\r"));
@@ -200,8 +201,7 @@ static bool listen_unix(struct fake_peer *peer, const char *folder)
 	memcpy(address.sun_path, peer->socket, strlen(peer->socket) + 1);
 	(void)unlink(peer->socket);
 	peer->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	return peer->fd >= 0 &&
-		bind(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	return peer->fd >= 0 && bind(peer->fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 		listen(peer->fd, 64) == 0;
 }
 
@@ -220,8 +220,7 @@ static bool listen_loopback(struct fake_peer *peer)
 	return true;
 }
 
-struct fake_peer *fake_peer_start(const char *folder, const struct peer_route *routes,
-	size_t count)
+struct fake_peer *fake_peer_start(const char *folder, const struct peer_route *routes, size_t count)
 {
 	struct fake_peer *peer = mk_xcalloc(1, sizeof(*peer));
 

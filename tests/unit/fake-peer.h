@@ -14,13 +14,13 @@ struct peer_reply {
 	int status;          /* 0 is 200 */
 	const char *headers; /* further "Name: value\r\n" lines, or NULL */
 	const char *body;
-	size_t len;          /* 0 is strlen(body) */
-	size_t cut;          /* pause after so many bytes of the body; 0 is nowhere */
-	bool bytewise;       /* pause after every byte of the body */
-	bool no_length;      /* no Content-Length: the close ends the body */
-	int delay_ms;        /* silence before the header lines */
-	int linger_ms;       /* after the body, before the close */
-	bool hang_up;        /* close without a word */
+	size_t len;     /* 0 is strlen(body) */
+	size_t cut;     /* pause after so many bytes of the body; 0 is nowhere */
+	bool bytewise;  /* pause after every byte of the body */
+	bool no_length; /* no Content-Length: the close ends the body */
+	int delay_ms;   /* silence before the header lines */
+	int linger_ms;  /* after the body, before the close */
+	bool hang_up;   /* close without a word */
 };
 
 #define PEER_REPLIES 4
@@ -35,8 +35,8 @@ struct peer_route {
 struct fake_peer;
 
 /** Start serving on a unix socket below `folder`, or on loopback when NULL. */
-struct fake_peer *fake_peer_start(const char *folder, const struct peer_route *routes,
-	size_t count);
+struct fake_peer *fake_peer_start(
+	const char *folder, const struct peer_route *routes, size_t count);
 
 /** Stop, and wait for the thread. NULL is fine. */
 void fake_peer_stop(struct fake_peer *peer);

@@ -8,8 +8,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-void fake_answer(int fd, const char *method, int status, const char *headers, const char *body,
-	size_t len)
+void fake_answer(
+	int fd, const char *method, int status, const char *headers, const char *body, size_t len)
 {
 	mk_autofree char *head = mk_xasprintf(
 		"HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n", status, headers, len);

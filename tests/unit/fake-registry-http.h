@@ -25,8 +25,8 @@ bool fake_read_request(struct fake_connection *connection, struct fake_request *
 char *fake_query_value(const struct fake_request *request, const char *name);
 
 /** Send an answer; a HEAD's has no body. `headers` are whole lines. */
-void fake_answer(int fd, const char *method, int status, const char *headers, const char *body,
-	size_t len);
+void fake_answer(
+	int fd, const char *method, int status, const char *headers, const char *body, size_t len);
 
 /** Send an error as a registry does. */
 void fake_answer_error(int fd, const char *method, int status, const char *code);

@@ -380,8 +380,7 @@ int fake_registry_manifests(struct fake_registry *fake)
 	return locked_count(fake, &fake->manifests);
 }
 
-bool fake_registry_has_blob(struct fake_registry *fake, const char *repository,
-	const char *digest)
+bool fake_registry_has_blob(struct fake_registry *fake, const char *repository, const char *digest)
 {
 	bool has;
 
@@ -391,8 +390,8 @@ bool fake_registry_has_blob(struct fake_registry *fake, const char *repository,
 	return has;
 }
 
-const char *fake_registry_manifest(struct fake_registry *fake, const char *repository,
-	const char *tag)
+const char *fake_registry_manifest(
+	struct fake_registry *fake, const char *repository, const char *tag)
 {
 	const struct item *item;
 

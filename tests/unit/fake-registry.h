@@ -26,12 +26,11 @@ int fake_registry_count(struct fake_registry *fake, const char *method);
 /** Upload sessions that were neither finished nor cancelled. */
 int fake_registry_sessions(struct fake_registry *fake);
 
-bool fake_registry_has_blob(struct fake_registry *fake, const char *repository,
-	const char *digest);
+bool fake_registry_has_blob(struct fake_registry *fake, const char *repository, const char *digest);
 
 /** A stored manifest, or NULL. Borrowed while nothing is stored. */
-const char *fake_registry_manifest(struct fake_registry *fake, const char *repository,
-	const char *tag);
+const char *fake_registry_manifest(
+	struct fake_registry *fake, const char *repository, const char *tag);
 
 /** How many manifests are stored. */
 int fake_registry_manifests(struct fake_registry *fake);

@@ -65,13 +65,13 @@ static void test_extract(void **state)
 	assert_string_equal(data.data, "the server");
 	assert_int_equal(stat(etcd, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0755);
-	assert_int_equal(mk_archive_extract_file(tar_path, "rel/none", other, 0644, &err),
-		-MK_EINVALID);
+	assert_int_equal(
+		mk_archive_extract_file(tar_path, "rel/none", other, 0644, &err), -MK_EINVALID);
 	assert_non_null(strstr(err.message, "r.tar has no member 'rel/none'"));
-	assert_int_equal(mk_archive_extract_file(tar_path, "rel/link", other, 0644, &err),
-		-MK_EINVALID);
-	assert_int_equal(mk_archive_extract_file("/nonexistent", "x", other, 0644, &err),
-		-MK_ENOTFOUND);
+	assert_int_equal(
+		mk_archive_extract_file(tar_path, "rel/link", other, 0644, &err), -MK_EINVALID);
+	assert_int_equal(
+		mk_archive_extract_file("/nonexistent", "x", other, 0644, &err), -MK_ENOTFOUND);
 	drop_scratch(dir);
 }
 
@@ -106,8 +106,7 @@ static void test_compressed(void **state)
 		save(path, packed.data, packed.len);
 		assert_int_equal(mk_archive_extract_file(path, "f", out, 0644, &err), 0);
 		save(path, packed.data, packed.len / 2);
-		assert_int_equal(
-			mk_archive_extract_file(path, "f", out, 0644, &err), -MK_EINVALID);
+		assert_int_equal(mk_archive_extract_file(path, "f", out, 0644, &err), -MK_EINVALID);
 		mk_error_done(&err);
 	}
 	drop_scratch(dir);

@@ -195,8 +195,8 @@ static void test_long_and_foreign_names(void **state)
 	expect(reader, "d\xc3\xa9j\xc3\xa0", MK_TAR_FILE, 0644, 1);
 }
 
-static void expect_write_error(struct mk_tar_writer *writer, size_t max, enum mk_code code,
-	const char *words)
+static void expect_write_error(
+	struct mk_tar_writer *writer, size_t max, enum mk_code code, const char *words)
 {
 	mk_autoerror err = { .code = MK_OK };
 	mk_autobuf tar = mk_buf_init(max);
@@ -243,8 +243,8 @@ static void test_writer_refuses(void **state)
 }
 
 /* One ustar header, checksum included; nothing libarchive's writer would make. */
-static void raw_header(struct mk_buf *tar, const char *name, char type, const char *link,
-	uint64_t size)
+static void raw_header(
+	struct mk_buf *tar, const char *name, char type, const char *link, uint64_t size)
 {
 	char block[512] = { 0 };
 	unsigned int sum = 0;
@@ -273,8 +273,8 @@ static void raw_end(struct mk_buf *tar)
 }
 
 /* Read to the end; 0 or the first error. */
-static int drain(const struct mk_buf *tar, const struct mk_tar_reader_options *options,
-	struct mk_error *err)
+static int drain(
+	const struct mk_buf *tar, const struct mk_tar_reader_options *options, struct mk_error *err)
 {
 	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
 	struct source source = { .data = tar->data, .len = tar->len };
@@ -412,8 +412,9 @@ static void test_link_targets(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
-		struct mk_tar_entry entry = { .name = cases[i].name, .link = cases[i].link,
-			.type = cases[i].type };
+		struct mk_tar_entry entry = {
+			.name = cases[i].name, .link = cases[i].link, .type = cases[i].type
+		};
 		mk_autoerror err = { .code = MK_OK };
 		mk_autofree char *target = NULL;
 		int r = mk_tar_link_target(&entry, &target, &err);

@@ -11,19 +11,21 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#define NODE(id, cluster, name, role, state, more) \
-	"{\"Id\":\"" id "\",\"Names\":[\"/" name "\"],\"Image\":\"i\",\"State\":\"" state \
-	"\",\"Labels\":{\"io.mkcluster.cluster\":\"" cluster "\",\"io.mkcluster.role\":\"" role \
+#define NODE(id, cluster, name, role, state, more)                                                 \
+	"{\"Id\":\"" id "\",\"Names\":[\"/" name "\"],\"Image\":\"i\",\"State\":\"" state          \
+	"\",\"Labels\":{\"io.mkcluster.cluster\":\"" cluster "\",\"io.mkcluster.role\":\"" role    \
 	"\"" more "}}"
 
-#define ADDRESSES ",\"io.mkcluster.api\":\"127.0.0.1:6001\"," \
+#define ADDRESSES                                                                                    \
+	",\"io.mkcluster.api\":\"127.0.0.1:6001\","                                                  \
 	"\"io.mkcluster.gateway\":\"127.0.0.1:31112\",\"io.mkcluster.registry\":\"127.0.0.1:5001\"," \
 	"\"io.mkcluster.ip\":\"10.213.0.2\""
 
-static const char two_clusters[] = "[" NODE("3", "b", "b-worker", "worker", "running", "") ","
-	NODE("2", "b", "b-control-plane", "control-plane", "running", ADDRESSES) ","
-	NODE("1", "a", "a-control-plane", "control-plane", "exited", "") ","
-	"{\"Id\":\"9\",\"Names\":null,\"Labels\":null}]";
+static const char two_clusters[] = "[" NODE("3", "b", "b-worker", "worker", "running", "") "," NODE(
+	"2", "b", "b-control-plane", "control-plane", "running", ADDRESSES) "," NODE("1", "a",
+	"a-control-plane", "control-plane", "exited",
+	"") ","
+	    "{\"Id\":\"9\",\"Names\":null,\"Labels\":null}]";
 
 static const struct peer_route list_route = { "GET /v1.41/containers/json",
 	{ { .body = two_clusters } }, 1 };
@@ -106,12 +108,14 @@ static void test_remote_urls(void **state)
 static void test_remove(void **state)
 {
 	static const struct peer_route routes[] = {
-		{ "GET /v1.41/containers/json", { { .body = "[{\"Id\":\"1\"},{\"Id\":\"2\"}]" },
-			{ .body = "[]" } }, 2 },
+		{ "GET /v1.41/containers/json",
+			{ { .body = "[{\"Id\":\"1\"},{\"Id\":\"2\"}]" }, { .body = "[]" } }, 2 },
 		{ "DELETE /v1.41/containers/1", { { .status = 204 }, { .status = 404 } }, 2 },
 		{ "DELETE /v1.41/containers/2", { { .status = 409 }, { .status = 404 } }, 2 },
-		{ "GET /v1.41/networks", { { .body = "[{\"Id\":\"n1\",\"Labels\":{\"k\":\"v\"}},"
-			"{\"Id\":\"n2\",\"Labels\":{\"k\":\"w\"}},{\"Id\":\"n3\",\"Labels\":null}]" } }, 1 },
+		{ "GET /v1.41/networks",
+			{ { .body = "[{\"Id\":\"n1\",\"Labels\":{\"k\":\"v\"}},"
+				    "{\"Id\":\"n2\",\"Labels\":{\"k\":\"w\"}},{\"Id\":\"n3\",\"Labels\":null}]" } },
+			1 },
 		{ "DELETE /v1.41/networks/n1", { { .status = 204 }, { .status = 404 } }, 2 },
 	};
 	size_t count = 7;
@@ -186,7 +190,8 @@ static void test_choose_subnet(void **state)
 	static const struct peer_route networks = { "GET /v1.41/networks",
 		{ { .body = "[{\"IPAM\":{\"Config\":[{\"Subnet\":\"10.213.0.0/23\"},{\"Subnet\":"
 			    "\"fd00::/64\"}]}},{\"IPAM\":{\"Config\":null}},{\"IPAM\":{\"Config\":[{}]}}]" },
-			{ .body = "[{\"IPAM\":{\"Config\":[{\"Subnet\":\"0.0.0.0/0\"}]}}]" } }, 3 };
+			{ .body = "[{\"IPAM\":{\"Config\":[{\"Subnet\":\"0.0.0.0/0\"}]}}]" } },
+		3 };
 	mk_autospec spec = mk_cluster_spec_init();
 	struct mk_cidr first, second;
 
@@ -201,7 +206,8 @@ static void test_choose_subnet(void **state)
 
 static void test_skip_subnet(void **state)
 {
-	static const struct peer_route networks = { "GET /v1.41/networks", { { .body = "[]" } }, 1 };
+	static const struct peer_route networks = { "GET /v1.41/networks", { { .body = "[]" } },
+		1 };
 	mk_autospec spec = mk_cluster_spec_init();
 	struct mk_cidr first, second;
 
@@ -213,6 +219,37 @@ static void test_skip_subnet(void **state)
 	assert_int_equal(mk_host_choose_subnet(w.docker, &spec, 1, &second, &w.err), 0);
 	assert_true(first.address >> 16 != 0x0ad5);
 	assert_false(mk_cidr_overlap(&first, &second));
+}
+
+#define MTU(name, mtu)                                                                             \
+	"{\"Name\":\"" name "\",\"Options\":{\"com.docker.network.driver.mtu\":\"" mtu "\"}}"
+
+static void test_mtu(void **state)
+{
+	static const struct peer_route networks = { "GET /v1.41/networks",
+		{ { .body = "[]" }, { .body = "[" MTU("x", "900") "," MTU("bridge", "1420") "]" },
+			{ .body = "[" MTU("bridge", "1") "]" }, { .status = 500 } },
+		4 };
+	static const int64_t expected[] = { 1500, 1420, 1500 };
+	int64_t mtu = 0;
+
+	(void)state;
+	serve(&networks, 1);
+	for (size_t i = 0; i < MK_ARRAY_LEN(expected); i++) {
+		assert_int_equal(mk_host_mtu(w.docker, &mtu, &w.err), 0);
+		assert_int_equal(mtu, expected[i]);
+	}
+	assert_int_equal(mk_host_mtu(w.docker, &mtu, &w.err), -MK_EREMOTE);
+}
+
+static void test_inotify(void **state)
+{
+	(void)state;
+	serve(&list_route, 1);
+	/* No kernel gives one user so many. */
+	assert_int_equal(mk_host_check_inotify(w.docker, 9, (size_t)1 << 40, &w.err), -MK_EHOST);
+	assert_words(w.err.message, "fs.inotify.max_user_instances is ");
+	assert_words(w.err.hint, "sudo sysctl");
 }
 
 int main(void)
@@ -227,6 +264,8 @@ int main(void)
 		TEST(test_choose_port),
 		TEST(test_choose_subnet),
 		TEST(test_skip_subnet),
+		TEST(test_mtu),
+		TEST(test_inotify),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

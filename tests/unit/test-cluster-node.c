@@ -49,14 +49,16 @@ static void bringup_done(struct mk_bringup *b)
 #define autobringup MK_CLEANUP(bringup_done) struct mk_bringup
 
 #define PRIVILEGED ",\"Privileged\":true"
-#define RESTRICTED ",\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"SYS_RESOURCE\"],\"SecurityOpt\":" \
-	"[\"seccomp=unconfined\",\"apparmor=unconfined\"],\"MaskedPaths\":[]," \
+#define RESTRICTED                                                                                 \
+	",\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"SYS_RESOURCE\"],\"SecurityOpt\":"                    \
+	"[\"seccomp=unconfined\",\"apparmor=unconfined\"],\"MaskedPaths\":[],"                     \
 	"\"ReadonlyPaths\":[],\"DeviceCgroupRules\":[\"a *:* rwm\"]"
 #define GATEWAY_PORT ",\"31112/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"31112\"}]"
 
 static char *expected_container(const char *profile, bool openfaas)
 {
-	return mk_xasprintf("{\"Image\":\"mkcluster/node:v1.36.3\","
+	return mk_xasprintf(
+		"{\"Image\":\"mkcluster/node:v1.36.3\","
 		"\"Hostname\":\"mkcluster-control-plane\",\"Labels\":{"
 		"\"io.mkcluster.cluster\":\"mkcluster\",\"io.mkcluster.role\":\"control-plane\","
 		"\"io.mkcluster.run\":\"run1\",\"io.mkcluster.ip\":\"10.213.7.2\","
@@ -77,8 +79,8 @@ static char *expected_container(const char *profile, bool openfaas)
 		openfaas ? ",\"31112/tcp\":{}" : "", openfaas ? GATEWAY_PORT : "", profile);
 }
 
-static void assert_container(struct mk_bringup *b, enum mk_profile profile,
-	const char *words, bool openfaas)
+static void assert_container(
+	struct mk_bringup *b, enum mk_profile profile, const char *words, bool openfaas)
 {
 	mk_autofree char *text = expected_container(words, openfaas);
 	mk_autojson *expected = json_loads(text, 0, NULL);
@@ -105,6 +107,32 @@ static void test_container(void **state)
 	assert_container(&b, MK_PROFILE_RESTRICTED, RESTRICTED, true);
 	spec.openfaas = false;
 	assert_container(&b, MK_PROFILE_PRIVILEGED, PRIVILEGED, false);
+}
+
+/* Of several machines the load balancer alone is published; all know the way in. */
+static void test_containers_of_many(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+	autobringup b = { .spec = NULL };
+
+	(void)state;
+	spec.control_planes = 3;
+	spec.workers = 1;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	for (size_t i = 0; i < b.plan.count; i++) {
+		const struct mk_node_plan *node = &b.plan.nodes[i];
+		mk_autojson *container = mk_node_container(&b, node);
+		const json_t *labels = json_object_get(container, "Labels");
+		bool front = node->role == MK_ROLE_LOAD_BALANCER;
+
+		assert_string_equal(mk_json_str(container, "Hostname", ""), node->name);
+		assert_int_equal(json_object_size(mk_json_at(container, "HostConfig.PortBindings")),
+			front ? 3 : 0);
+		assert_string_equal(json_string_value(json_object_get(labels, "io.mkcluster.api")),
+			"127.0.0.1:6001");
+		assert_int_equal(json_object_get(labels, "io.mkcluster.pods") == NULL, front);
+	}
 }
 
 struct bytes {
@@ -134,8 +162,8 @@ static json_t *read_entry(struct mk_tar_reader *reader, const struct mk_tar_entr
 	while ((n = mk_tar_reader_data(reader, chunk, sizeof(chunk), &w.err)) > 0)
 		mk_buf_add(&text, chunk, (size_t)n);
 	assert_int_equal(n, 0);
-	return mk_json_pack("{s:i,s:i,s:s*,s:s}", "type", (int)entry->type, "mode", (int)entry->mode,
-		"link", entry->link, "text", text.data);
+	return mk_json_pack("{s:i,s:i,s:s*,s:s}", "type", (int)entry->type, "mode",
+		(int)entry->mode, "link", entry->link, "text", text.data);
 }
 
 /* The node's archive as an object, a key a member. The caller owns it. */
@@ -179,8 +207,8 @@ static void assert_unit(const json_t *members, const struct mk_embedded *file)
 	const char *name = strrchr(file->path, '/') + 1;
 	mk_autofree char *path = mk_xasprintf("etc/systemd/system/%s", name);
 	mk_autofree char *target = mk_xasprintf("/%s", path);
-	mk_autofree char *wanted =
-		mk_xasprintf("etc/systemd/system/multi-user.target.wants/%s", name);
+	mk_autofree char *wanted = mk_xasprintf(
+		"etc/systemd/system/multi-user.target.wants/%s", name);
 
 	assert_words(text_of(members, path), "[Service]");
 	assert_int_equal(mk_json_int(member(members, path), "mode", 0), 0644);
@@ -267,8 +295,8 @@ static void test_several_nodes(void **state)
 	assert_null(json_object_get(worker, "etc/systemd/system/etcd.service"));
 	assert_null(json_object_get(worker, "etc/kubernetes/pki/ca.key"));
 	assert_null(json_object_get(worker, "etc/kubernetes/admin.conf"));
-	assert_non_null(strstr(text_of(worker, "etc/kubernetes/kubelet.conf"),
-		"https://10.213.7.11:6443"));
+	assert_non_null(
+		strstr(text_of(worker, "etc/kubernetes/kubelet.conf"), "https://10.213.7.11:6443"));
 	assert_non_null(strstr(text_of(balancer, "etc/mkcluster/haproxy.cfg"),
 		"\tserver mkcluster-control-plane-3 10.213.7.4:6443\n"));
 	assert_null(json_object_get(balancer, "etc/systemd/system/kubelet.service"));
@@ -323,8 +351,7 @@ static void test_archive_variants(void **state)
 	plain = archive_of(&b, 0);
 	assert_words(text_of(plain, KUBELET), "cgroupDriver: systemd");
 	assert_words(text_of(plain, KUBELET), "10.96.0.10");
-	assert_words(text_of(plain, ETCD_UNIT),
-		"mkcluster-control-plane=https://10.213.7.2:2380");
+	assert_words(text_of(plain, ETCD_UNIT), "mkcluster-control-plane=https://10.213.7.2:2380");
 	assert_null(strstr(text_of(plain, ETCD_UNIT), "unsafe"));
 	assert_words(text_of(plain, "etc/containerd/config.toml"), "img/pause:1");
 	spec.unsafe_etcd = true;
@@ -339,8 +366,8 @@ static void test_archive_variants(void **state)
 
 static const struct peer_route accept_all = { "PATCH *", { { .body = "{}" } }, 1 };
 
-static size_t apply(const struct mk_cluster_spec *spec, struct mk_bringup *b,
-	struct fake_peer *server)
+static size_t apply(
+	const struct mk_cluster_spec *spec, struct mk_bringup *b, struct fake_peer *server)
 {
 	mk_autoidentity identity = { .server = mk_xstrdup(fake_peer_address(server)) };
 	mk_autofree char *note = NULL;
@@ -389,7 +416,8 @@ static void test_objects(void **state)
 	b = bringup(&spec);
 	/* And what is made here: the password's Secret, and whatever else a node needs. */
 	assert_in_range(apply(&spec, &b, server), all + 1, all + 2);
-	assert_words(fake_peer_request(server, "PATCH /api/v1/namespaces/openfaas/secrets/basic-auth", 0),
+	assert_words(fake_peer_request(
+			     server, "PATCH /api/v1/namespaces/openfaas/secrets/basic-auth", 0),
 		"\"basic-auth-user\":\"YWRtaW4=\"");
 	assert_non_null(fake_peer_request(
 		server, "PATCH /apis/apps/v1/namespaces/openfaas/deployments/gateway", 0));
@@ -422,6 +450,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_container),
+		TEST(test_containers_of_many),
 		TEST(test_archive_is_whole),
 		TEST(test_archive_modes),
 		TEST(test_several_nodes),

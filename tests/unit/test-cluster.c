@@ -2,6 +2,7 @@
 /* What a cluster is to be: ranges, names, config files and what they may not say. */
 #include "lib/base/fs.h"
 #include "lib/cluster/host.h"
+#include "lib/cluster/plan.h"
 #include "lib/cluster/spec.h"
 
 #include <setjmp.h>
@@ -18,8 +19,8 @@ static void assert_words(const char *text, const char *words)
 
 static void test_ranges(void **state)
 {
-	static const char *const good[] = { "10.244.0.0/16", "0.0.0.0/0", "1.2.3.4/32", "10.0.0.0/8",
-		"192.168.1.128/25" };
+	static const char *const good[] = { "10.244.0.0/16", "0.0.0.0/0", "1.2.3.4/32",
+		"10.0.0.0/8", "192.168.1.128/25" };
 	static const char *const bad[] = { "", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/8",
 		"10.0.0/8", "10.0.0.0/8 ", "fd00::/64", "10.0.0.0/-1", "a/8", "1.2.3.5/31" };
 	struct mk_cidr range;
@@ -114,7 +115,7 @@ static int load(const char *text, struct mk_cluster_spec *spec, struct mk_error 
 static void test_load(void **state)
 {
 	static const char text[] = HEAD
-		"name: dev\nimage: me/node:1\nimages: {gateway: me/gateway:2}\nprofile: restricted\n"
+		"name: dev\ncontrolPlanes: 3\nworkers: 2\nimage: me/node:1\nimages: {gateway: me/gateway:2}\nprofile: restricted\n"
 		"networking:\n  podSubnet: 10.1.0.0/16\n  serviceSubnet: 10.2.0.0/16\n"
 		"  apiServerAddress: 0.0.0.0\n  apiServerPort: 7443\n  apiServerSANs: [a.example, b]\n"
 		"openfaas: {enabled: false, port: 8080}\nregistry: {port: 5005}\n"
@@ -127,6 +128,8 @@ static void test_load(void **state)
 		fail_msg("%s", err.message);
 	assert_int_equal(mk_cluster_spec_check(&spec, &err), 0);
 	assert_string_equal(spec.name, "dev");
+	assert_int_equal(spec.control_planes, 3);
+	assert_int_equal(spec.workers, 2);
 	assert_string_equal(spec.image, "me/node:1");
 	assert_string_equal(mk_json_str(spec.images, "gateway", ""), "me/gateway:2");
 	assert_int_equal(spec.profile, MK_PROFILE_RESTRICTED);
@@ -154,6 +157,8 @@ static void test_defaults(void **state)
 	assert_string_equal(spec.image, MK_DEFAULT_IMAGE);
 	assert_string_equal(spec.api_address, "127.0.0.1");
 	assert_true(spec.openfaas);
+	assert_int_equal(spec.control_planes, 1);
+	assert_int_equal(spec.workers, 0);
 	assert_int_equal(spec.gateway_port, MK_GATEWAY_PORT);
 	assert_int_equal(spec.api_port, 0);
 	assert_int_equal(spec.profile, MK_PROFILE_AUTO);
@@ -174,6 +179,9 @@ static void test_load_refusals(void **state)
 		{ HEAD "openfaas: {port: 0}\n", "openfaas.port" },
 		{ HEAD "openfaas: {enabled: yes}\n", "openfaas.enabled" },
 		{ HEAD "profile: root\n", "profile" },
+		{ HEAD "controlPlanes: 0\n", "controlPlanes" },
+		{ HEAD "controlPlanes: 11\n", "controlPlanes" },
+		{ HEAD "workers: 201\n", "workers" },
 		{ HEAD "images: {gateway: 1}\n", "images.gateway" },
 		{ HEAD "etcd: []\n", "etcd" },
 		{ HEAD "---\n" HEAD, "" },
@@ -215,11 +223,14 @@ static void test_all_mistakes(void **state)
 
 static void test_checks(void **state)
 {
-	static const char *const cases[][2] = { /* NULL: all is well */
+	static const char *const cases[][2] = {
+		/* NULL: all is well */
 		{ "", NULL },
 		{ "image: ''\n", "'' is not an image name" },
 		{ "image: 'a b'\n", "'a b' is not an image name" },
 		{ "image: 'a?b'\n", "is not an image name" },
+		{ "controlPlanes: 2\n", "2 control planes: the number must be odd" },
+		{ "controlPlanes: 9\nworkers: 200\n", NULL },
 		{ "images: {gatewy: x}\n", "no image has the role 'gatewy'" },
 		{ "networking: {apiServerAddress: '::1'}\n", "'::1' is not an IPv4 address" },
 		{ "networking: {apiServerAddress: localhost}\n", "is not an IPv4 address" },
@@ -261,7 +272,73 @@ static void test_role_hint(void **state)
 	assert_string_equal(err.hint, "did you mean 'gateway'?");
 }
 
-#define ROUTES "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+static void assert_node(const struct mk_plan *plan, size_t i, const char *expected)
+{
+	const struct mk_node_plan *node = &plan->nodes[i];
+	mk_autofree char *text = mk_xasprintf("%s %s %s %s", node->name, mk_role_name(node->role),
+		node->ip, node->pod_cidr ? node->pod_cidr : "-");
+
+	assert_string_equal(text, expected);
+	assert_null(node->container);
+}
+
+static void test_plans(void **state)
+{
+	static const struct mk_cidr subnet = { .address = 0x0ad50700, .bits = 24 };
+	mk_autospec spec = mk_cluster_spec_init();
+	MK_CLEANUP(mk_plan_done) struct mk_plan one = { .nodes = NULL };
+	MK_CLEANUP(mk_plan_done) struct mk_plan many = { .nodes = NULL };
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	assert_int_equal(mk_plan_make(&spec, &subnet, &one, &err), 0);
+	assert_int_equal(one.count, 1);
+	assert_node(&one, 0, "mkcluster-control-plane control-plane 10.213.7.2 10.244.0.0/24");
+	assert_false(mk_plan_has_balancer(&one));
+	assert_ptr_equal(mk_plan_front(&one), &one.nodes[0]);
+	assert_string_equal(one.api_ip, "10.213.7.2");
+	spec.control_planes = 3;
+	spec.workers = 2;
+	assert_int_equal(mk_plan_make(&spec, &subnet, &many, &err), 0);
+	assert_int_equal(many.count, 6);
+	assert_int_equal(many.kube_count, 5);
+	assert_node(&many, 2, "mkcluster-control-plane-3 control-plane 10.213.7.4 10.244.2.0/24");
+	assert_node(&many, 3, "mkcluster-worker worker 10.213.7.12 10.244.3.0/24");
+	assert_node(&many, 4, "mkcluster-worker-2 worker 10.213.7.13 10.244.4.0/24");
+	assert_node(&many, 5, "mkcluster-load-balancer load-balancer 10.213.7.11 -");
+	assert_ptr_equal(mk_plan_front(&many), &many.nodes[5]);
+	assert_string_equal(many.api_ip, "10.213.7.11");
+}
+
+/* The largest cluster: every address is in the /24 and nobody else's. */
+static void test_large_plan(void **state)
+{
+	static const struct mk_cidr subnet = { .address = 0x0ad50700, .bits = 24 };
+	mk_autospec spec = mk_cluster_spec_init();
+	MK_CLEANUP(mk_plan_done) struct mk_plan plan = { .nodes = NULL };
+	struct mk_plan none = { .nodes = NULL };
+	mk_autostrlist seen = { .items = NULL };
+	mk_autoerror err = { .code = MK_OK };
+
+	(void)state;
+	spec.control_planes = MK_MAX_CONTROL_PLANES;
+	spec.workers = MK_MAX_WORKERS;
+	assert_int_equal(mk_plan_make(&spec, &subnet, &plan, &err), 0);
+	for (size_t i = 0; i < plan.count; i++) {
+		assert_non_null(mk_after_prefix(plan.nodes[i].ip, "10.213.7."));
+		assert_false(mk_strlist_has(&seen, plan.nodes[i].ip));
+		assert_true(strlen(plan.nodes[i].name) <= 63);
+		mk_strlist_add(&seen, plan.nodes[i].ip);
+	}
+	assert_false(mk_strlist_has(&seen, "10.213.7.255") || mk_strlist_has(&seen, "10.213.7.1"));
+	free(spec.pod_subnet);
+	spec.pod_subnet = mk_xstrdup("10.244.0.0/17");
+	assert_int_equal(mk_plan_make(&spec, &subnet, &none, &err), -MK_EUSAGE);
+	assert_words(err.message, "has no room for a /24 on each of 209 nodes");
+}
+
+#define ROUTES                                                                                     \
+	"Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
 
 static void test_routes(void **state)
 {
@@ -300,6 +377,8 @@ int main(void)
 		cmocka_unit_test(test_all_mistakes),
 		cmocka_unit_test(test_checks),
 		cmocka_unit_test(test_role_hint),
+		cmocka_unit_test(test_plans),
+		cmocka_unit_test(test_large_plan),
 		cmocka_unit_test(test_routes),
 	};
 

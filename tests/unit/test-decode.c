@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 enum role { ROLE_CONTROL_PLANE, ROLE_WORKER };
@@ -207,8 +208,9 @@ static const char *const mistakes[][2] = {
 	{ "", "c.yaml: apiVersion: is missing" },
 	{ "apiVersion:\n", "c.yaml:1:1: apiVersion: must not be empty" },
 	{ "[]\n", "c.yaml:1:1: must be a map, not a list" },
-	{ "apiVersion: [\n", "c.yaml:2:1: did not find expected node content, while parsing a "
-			     "flow node that began on line 2" },
+	{ "apiVersion: [\n",
+		"c.yaml:2:1: did not find expected node content, while parsing a "
+		"flow node that began on line 2" },
 	{ "name: dev\n", "c.yaml:1:1: apiVersion: is missing" },
 	{ "apiVersion: v2\n", "c.yaml:1:1: apiVersion: must be v1, not 'v2'" },
 	{ "apiVersion: 1\n",
@@ -332,8 +334,8 @@ static void test_hopeless(void **state)
 static void test_own_rules(void **state)
 {
 	mk_autoerror err = { .code = MK_OK };
-	mk_autojson *value = mk_json_pack("{s:s,s:i,s:[{},{}]}", "apiVersion", "v1", "size", 3,
-		"nodes");
+	mk_autojson *value = mk_json_pack(
+		"{s:s,s:i,s:[{},{}]}", "apiVersion", "v1", "size", 3, "nodes");
 	mk_autodecode d = { .what = "options" };
 	autoconfig c = { .name = NULL };
 
@@ -341,8 +343,8 @@ static void test_own_rules(void **state)
 	mk_decode_object(&d, &config_table, value, "", &c);
 	assert_int_equal(d.count, 0);
 	if ((size_t)c.size != c.node_count)
-		mk_decode_problem(&d, "size", "is %d, but there are %zu nodes", (int)c.size,
-			c.node_count);
+		mk_decode_problem(
+			&d, "size", "is %d, but there are %zu nodes", (int)c.size, c.node_count);
 	mk_decode_problem(&d, "", "is not good");
 	assert_int_equal(mk_decode_finish(&d, &err), -MK_EUSAGE);
 	assert_string_equal(err.message, "options: size: is 3, but there are 2 nodes");

@@ -53,7 +53,8 @@ static void test_exec(void **state)
 		start.bytewise = cut == FRAMES_LEN;
 		serve_exec(&start, "{\"ExitCode\":3}");
 		assert_int_equal(
-			mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err), 0);
+			mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err),
+			0);
 		assert_string_equal(output.data, "out\nerr\n");
 		assert_int_equal(status, 3);
 		restart();
@@ -73,8 +74,9 @@ static void test_exec_requests(void **state)
 	/* What the buffer cannot hold is dropped. */
 	assert_string_equal(output.data, "out\ne");
 	assert_int_equal(status, -1);
-	assert_body(EXEC_CREATE, 0, "{\"AttachStdout\":true,\"AttachStderr\":true,"
-				    "\"Cmd\":[\"sh\",\"-c\",\"true\"]}");
+	assert_body(EXEC_CREATE, 0,
+		"{\"AttachStdout\":true,\"AttachStderr\":true,"
+		"\"Cmd\":[\"sh\",\"-c\",\"true\"]}");
 	assert_body(EXEC_START, 0, "{\"Detach\":false,\"Tty\":false}");
 }
 
@@ -82,8 +84,9 @@ static void test_exec_failures(void **state)
 {
 	static const struct peer_reply gone = { .status = 409,
 		.body = "{\"message\":\"container c is not running\"}" };
-	static const struct peer_reply hangs = { .body = frames, .len = FRAMES_LEN,
-		.no_length = true, .linger_ms = 10000 };
+	static const struct peer_reply hangs = {
+		.body = frames, .len = FRAMES_LEN, .no_length = true, .linger_ms = 10000
+	};
 	static const struct peer_reply part = { .body = frames, .len = 11 };
 	mk_autobuf output = mk_buf_init(1000);
 	int status = -7;
@@ -156,8 +159,10 @@ static void test_pull(void **state)
 		assert_int_equal(pull(&reply, &words), 0);
 		joined = mk_strlist_join(&words, " ");
 		assert_string_equal(joined, "Pulling Downloading Done");
-		assert_int_equal(fake_peer_hits(w.engine, "POST /v1.41/images/create?fromImage="
-			"reg:5000/a/b&tag=1&platform=linux/amd64 "), 1);
+		assert_int_equal(fake_peer_hits(w.engine,
+					 "POST /v1.41/images/create?fromImage="
+					 "reg:5000/a/b&tag=1&platform=linux/amd64 "),
+			1);
 		restart();
 	}
 }
@@ -170,13 +175,15 @@ static void test_pull_failures(void **state)
 		const char *message;
 	} cases[] = {
 		{ { .body = "{\"status\":\"Pulling\"}\n{\"errorDetail\":{},\"error\":\"manifest "
-			    "unknown\"}\n{\"status\":\"more\"}\n" }, MK_EREMOTE,
-			"pull image 'reg:5000/a/b:1': engine: manifest unknown" },
+			    "unknown\"}\n{\"status\":\"more\"}\n" },
+			MK_EREMOTE, "pull image 'reg:5000/a/b:1': engine: manifest unknown" },
 		{ { .body = "{\"error\":\"last line without an end\"}" }, MK_EREMOTE, "last line" },
 		{ { .status = 404, .body = "{\"message\":\"pull access denied\"}" }, MK_ENOTFOUND,
 			"404: pull access denied" },
-		{ { .body = "{\"status\":\"x\"}\n", .headers = "Content-Length: 99\r\n",
-			.no_length = true }, MK_ENET, "pull image" },
+		{ { .body = "{\"status\":\"x\"}\n",
+			  .headers = "Content-Length: 99\r\n",
+			  .no_length = true },
+			MK_ENET, "pull image" },
 	};
 
 	(void)state;
@@ -253,8 +260,8 @@ static void test_images(void **state)
 	assert_int_equal(mk_image_remove(w.docker, "a:1", &w.err), 0);
 	assert_int_equal(mk_container_commit(w.docker, "c", "r/i:2", config, &id, &w.err), 0);
 	assert_string_equal(id, "sha256:2");
-	assert_non_null(fake_peer_request(
-		w.engine, "POST /v1.41/commit?container=c&repo=r/i&tag=2 ", 0));
+	assert_non_null(
+		fake_peer_request(w.engine, "POST /v1.41/commit?container=c&repo=r/i&tag=2 ", 0));
 }
 
 /* A file out of a container, and an archive into it. */
@@ -288,8 +295,9 @@ static void test_files(void **state)
 	assert_words(fake_peer_request(w.engine, "PUT", 0), "Content-Type: application/x-tar\r\n");
 	assert_words(fake_peer_request(w.engine, "PUT", 0), "Transfer-Encoding: chunked\r\n");
 	mk_tar_writer_rewind(writer);
-	assert_int_equal(mk_container_put_stream(w.docker, "d", "/", mk_tar_writer_read, writer,
-		&w.err), -MK_ENOTFOUND);
+	assert_int_equal(
+		mk_container_put_stream(w.docker, "d", "/", mk_tar_writer_read, writer, &w.err),
+		-MK_ENOTFOUND);
 }
 
 static void test_directory_instead(void **state)
@@ -298,7 +306,8 @@ static void test_directory_instead(void **state)
 	mk_autobuf content = mk_buf_init(100);
 	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *writer = mk_tar_writer_new(NULL);
 	struct peer_route route = { .request = "GET /v1.41/containers/c/archive",
-		.replies = { { .status = 200 }, { .body = "no tar at all" } }, .count = 2 };
+		.replies = { { .status = 200 }, { .body = "no tar at all" } },
+		.count = 2 };
 
 	(void)state;
 	mk_tar_add_dir(writer, "d", 0755, 0, 0);

@@ -18,8 +18,15 @@ static void test_versions(void **state)
 	static const struct {
 		const char *theirs, *spoken;
 	} cases[] = {
-		{ "1.40", "1.40" }, { "1.41", "1.41" }, { "1.51", "1.51" }, { "1.99", "1.51" },
-		{ "2.0", "1.51" }, { "1.39", NULL }, { "1.9", NULL }, { "x", NULL }, { "", NULL },
+		{ "1.40", "1.40" },
+		{ "1.41", "1.41" },
+		{ "1.51", "1.51" },
+		{ "1.99", "1.51" },
+		{ "2.0", "1.51" },
+		{ "1.39", NULL },
+		{ "1.9", NULL },
+		{ "x", NULL },
+		{ "", NULL },
 	};
 
 	(void)state;
@@ -77,8 +84,8 @@ static void test_addresses(void **state)
 	static const struct {
 		const char *host, *message, *hint;
 	} cases[] = {
-		{ "unix:///nonexistent.sock", "no container engine at unix:///nonexistent.sock: ",
-			"DOCKER_HOST" },
+		{ "unix:///nonexistent.sock",
+			"no container engine at unix:///nonexistent.sock: ", "DOCKER_HOST" },
 		{ "tcp://127.0.0.1:1", "no container engine at tcp://127.0.0.1:1: ", "Docker" },
 		{ "ssh://me@there", "cannot talk to an engine at 'ssh://me@there'",
 			"must begin with unix:// or tcp://" },
@@ -153,7 +160,8 @@ static void test_refusals(void **state)
 	} cases[] = {
 		{ { .status = 404, .body = "{\"message\":\"No such container: x\"}" }, MK_ENOTFOUND,
 			"engine: GET /containers/x/json: 404: No such container: x" },
-		{ { .status = 409, .body = "{\"message\":\"in use\"}" }, MK_EEXISTS, ": 409: in use" },
+		{ { .status = 409, .body = "{\"message\":\"in use\"}" }, MK_EEXISTS,
+			": 409: in use" },
 		{ { .status = 500, .body = "{\"cause\":\"c\",\"message\":\"m\"}" }, MK_EREMOTE,
 			": 500: m" },
 		{ { .status = 503, .body = "<html>\nproxy" }, MK_EREMOTE, ": 503: <html> proxy" },
@@ -170,7 +178,8 @@ static void test_refusals(void **state)
 		mk_autojson *info = NULL;
 
 		serve(&route, 1);
-		assert_int_equal(mk_container_inspect(w.docker, "x", &info, &w.err), -cases[i].code);
+		assert_int_equal(
+			mk_container_inspect(w.docker, "x", &info, &w.err), -cases[i].code);
 		assert_words(w.err.message, cases[i].message);
 		if (cases[i].reply.status)
 			assert_int_equal(w.err.status, cases[i].reply.status);
@@ -209,18 +218,24 @@ static void test_filters(void **state)
 	serve(routes, MK_ARRAY_LEN(routes));
 	assert_int_equal(mk_container_list(w.docker, "k=v", &list, &w.err), 0);
 	assert_int_equal(json_array_size(list), 1);
-	assert_non_null(fake_peer_request(w.engine, "GET /v1.41/containers/json?all=1&filters="
-		"%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D HTTP/1.1", 0));
+	assert_non_null(fake_peer_request(w.engine,
+		"GET /v1.41/containers/json?all=1&filters="
+		"%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D HTTP/1.1",
+		0));
 }
 
 static void test_containers(void **state)
 {
 	static const struct peer_route routes[] = {
-		{ "POST /v1.41/containers/create?name=n", { { .status = 201, .body = "{\"Id\":\"c1\"}" },
-			{ .status = 201, .body = "{}" } }, 2 },
+		{ "POST /v1.41/containers/create?name=n",
+			{ { .status = 201, .body = "{\"Id\":\"c1\"}" },
+				{ .status = 201, .body = "{}" } },
+			2 },
 		{ "POST /v1.41/containers/c1/start", { { .status = 204 }, { .status = 304 } }, 2 },
-		{ "DELETE /v1.41/containers/c1?force=1&v=1", { { .status = 409, .body = "{}" },
-			{ .status = 204 }, { .status = 404, .body = "{}" } }, 3 },
+		{ "DELETE /v1.41/containers/c1?force=1&v=1",
+			{ { .status = 409, .body = "{}" }, { .status = 204 },
+				{ .status = 404, .body = "{}" } },
+			3 },
 	};
 	mk_autojson *config = mk_json_pack("{s:s}", "Image", "i");
 	mk_autofree char *id = NULL;
@@ -245,9 +260,12 @@ static void test_containers(void **state)
 static void test_networks(void **state)
 {
 	static const struct peer_route routes[] = {
-		{ "POST /v1.41/networks/create", { { .status = 201, .body = "{\"Id\":\"n1\"}" },
-			{ .status = 403, .body = "{\"message\":\"Pool overlaps with other one\"}" },
-			{ .status = 500, .body = "{\"message\":\"broken\"}" } }, 3 },
+		{ "POST /v1.41/networks/create",
+			{ { .status = 201, .body = "{\"Id\":\"n1\"}" },
+				{ .status = 403,
+					.body = "{\"message\":\"Pool overlaps with other one\"}" },
+				{ .status = 500, .body = "{\"message\":\"broken\"}" } },
+			3 },
 		{ "DELETE /v1.41/networks/n1", { { .status = 204 }, { .status = 404 } }, 2 },
 	};
 	mk_autojson *labels = mk_json_pack("{s:s}", "k", "v");
@@ -255,20 +273,60 @@ static void test_networks(void **state)
 
 	(void)state;
 	serve(routes, MK_ARRAY_LEN(routes));
-	assert_int_equal(mk_network_create(
-		w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels, &id, &w.err), 0);
+	assert_int_equal(mk_network_create(w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels,
+				 &id, &w.err),
+		0);
 	assert_string_equal(id, "n1");
 	assert_body("POST /v1.41/networks/create", 0,
 		"{\"Name\":\"net\",\"Driver\":\"bridge\",\"CheckDuplicate\":true,"
 		"\"Labels\":{\"k\":\"v\"},\"Options\":{"
 		"\"com.docker.network.driver.mtu\":\"1450\"},\"IPAM\":{\"Driver\":\"default\","
 		"\"Config\":[{\"Subnet\":\"10.1.2.0/24\",\"Gateway\":\"10.1.2.1\"}]}}");
-	assert_int_equal(mk_network_create(w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels, &id,
-		&w.err), -MK_EEXISTS);
-	assert_int_equal(mk_network_create(w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels, &id,
-		&w.err), -MK_EREMOTE);
+	assert_int_equal(mk_network_create(w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels,
+				 &id, &w.err),
+		-MK_EEXISTS);
+	assert_int_equal(mk_network_create(w.docker, "net", "10.1.2.0/24", "10.1.2.1", 1450, labels,
+				 &id, &w.err),
+		-MK_EREMOTE);
 	assert_int_equal(mk_network_remove(w.docker, id, &w.err), 0);
 	assert_int_equal(mk_network_remove(w.docker, id, &w.err), 0);
+}
+
+static struct mk_docker_item item_of(const char *method, const char *path)
+{
+	return (struct mk_docker_item){ .method = method, .path = mk_xstrdup(path) };
+}
+
+/* Requests side by side: JSON, an archive, nothing; then one of them refused. */
+static void test_batch(void **state)
+{
+	static const struct peer_route routes[] = {
+		{ "GET /v1.41/a", { { .body = "{\"n\":1}" } }, 1 },
+		{ "POST /v1.41/b", { { .status = 204 } }, 1 },
+		{ "PUT /v1.41/c", { { .body = "" } }, 1 },
+	};
+	struct mk_docker_item items[4] = { item_of("GET", "/a"), item_of("POST", "/b"),
+		item_of("PUT", "/c"), item_of("GET", "/gone") };
+	size_t failed = 7;
+
+	(void)state;
+	serve(routes, MK_ARRAY_LEN(routes));
+	items[1].body = mk_json_pack("{s:i}", "b", 2);
+	items[2].raw = mk_buf_init(100);
+	mk_buf_add(&items[2].raw, "t\0r", 3);
+	assert_int_equal(mk_docker_call_all(w.docker, items, 3, &failed, &w.err), 0);
+	assert_int_equal(failed, 7);
+	assert_int_equal(mk_json_int(items[0].answer, "n", 0), 1);
+	assert_null(items[1].answer);
+	assert_body("POST /v1.41/b", 0, "{\"b\":2}");
+	assert_words(fake_peer_request(w.engine, "PUT /v1.41/c", 0), "Content-Length: 3\r\n");
+	assert_words(fake_peer_request(w.engine, "PUT /v1.41/c", 0), ": application/x-tar\r\n");
+	assert_int_equal(mk_docker_call_all(w.docker, items, 0, NULL, &w.err), 0);
+	json_decref(MK_TAKE(items[0].answer));
+	assert_int_equal(mk_docker_call_all(w.docker, items, 4, &failed, &w.err), -MK_ENOTFOUND);
+	assert_int_equal(failed, 3);
+	assert_words(w.err.message, "GET /gone: 404: not in the script");
+	mk_docker_items_done(items, 4);
 }
 
 int main(void)
@@ -285,6 +343,7 @@ int main(void)
 		TEST(test_filters),
 		TEST(test_containers),
 		TEST(test_networks),
+		TEST(test_batch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

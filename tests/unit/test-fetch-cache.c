@@ -344,8 +344,8 @@ static void reachable(void **state)
 	assert_ok(w, mk_fetch_reachable(urls, 2, w->dir, 1000, &yes, &reason, &w->err));
 	assert_false(yes);
 	assert_words(reason, "the mirror has no ");
-	assert_int_equal(mk_fetch_reachable(urls, 2, "nowhere", 1000, &yes, &reason, &w->err),
-		-MK_EUSAGE);
+	assert_int_equal(
+		mk_fetch_reachable(urls, 2, "nowhere", 1000, &yes, &reason, &w->err), -MK_EUSAGE);
 }
 
 static void reachable_in_time(void **state)
@@ -362,8 +362,8 @@ static void reachable_in_time(void **state)
 	assert_false(yes);
 	assert_true(mk_now_ms() - start < 1000);
 	mk_interrupt_raise();
-	assert_int_equal(mk_fetch_reachable(&w->item.url, 1, NULL, 200, &yes, &reason, &w->err),
-		-MK_EINTR);
+	assert_int_equal(
+		mk_fetch_reachable(&w->item.url, 1, NULL, 200, &yes, &reason, &w->err), -MK_EINTR);
 }
 
 int main(void)

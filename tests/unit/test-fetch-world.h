@@ -18,8 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 #define BIG ((size_t)300000)
 #define HALF ((size_t)100000)
@@ -110,8 +111,8 @@ static inline int tear_down(void **state)
 }
 
 /* Serve `reply` (and `then` after it) as /v1/tool, and `sums` as /v1/tool.sum. */
-static inline void serve(struct world *w, const struct fake_reply *replies, size_t count,
-	const char *sums)
+static inline void serve(
+	struct world *w, const struct fake_reply *replies, size_t count, const char *sums)
 {
 	struct fake_route routes[2] = {
 		{ .path = "/v1/tool", .count = count },
@@ -175,7 +176,10 @@ static inline void assert_words(const char *text, const char *words)
 }
 
 static const struct fake_reply whole = {
-	.body = big, .len = BIG, .ranges = true, .etag = "\"one\"",
+	.body = big,
+	.len = BIG,
+	.ranges = true,
+	.etag = "\"one\"",
 };
 
 static inline void write_file(const char *path, const void *data, size_t len)

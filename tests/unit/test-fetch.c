@@ -155,7 +155,9 @@ static void resume_refused(void **state)
 		{ .body = big, .len = BIG, .ranges = true, .etag = "\"two\"" },
 		{ .status = 416 },
 		/* another range than the one asked for, and none told */
-		{ .status = 206, .headers = "Content-Range: bytes 7-9/300000\r\n", .body = big,
+		{ .status = 206,
+			.headers = "Content-Range: bytes 7-9/300000\r\n",
+			.body = big,
 			.len = 3 },
 		{ .status = 206, .body = big, .len = BIG },
 	};
@@ -183,8 +185,9 @@ static void endless_cuts_end(void **state)
 {
 	struct world *w = *state;
 	mk_autofree char *data = mk_xcalloc(1, 3 << 20);
-	struct fake_reply reply = { .body = data, .len = 3 << 20, .stop_after = 2 << 20,
-		.hold_ms = 50 };
+	struct fake_reply reply = {
+		.body = data, .len = 3 << 20, .stop_after = 2 << 20, .hold_ms = 50
+	};
 
 	serve(w, &reply, 1, sum256);
 	assert_int_equal(fetch(w), -MK_ENET);
@@ -214,9 +217,9 @@ static void earlier_parts(void **state)
 		const char *range; /* of the first request, or NULL */
 	} cases[] = {
 		{ big, HALF, false, 1, "Range: bytes=100000-" },
-		{ big, HALF, true, 1, NULL },                      /* of another release */
+		{ big, HALF, true, 1, NULL },                        /* of another release */
 		{ damaged, HALF, false, 2, "Range: bytes=100000-" }, /* found out at the end */
-		{ big, BIG, false, 1, "Range: bytes=300000-" },    /* nothing missing */
+		{ big, BIG, false, 1, "Range: bytes=300000-" },      /* nothing missing */
 	};
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
@@ -224,8 +227,7 @@ static void earlier_parts(void **state)
 		const char *first;
 
 		serve(w, &whole, 1, sum256);
-		put_part(w, cases[i].data, cases[i].len,
-			cases[i].other_digest ? ZEROS64 : sha256);
+		put_part(w, cases[i].data, cases[i].len, cases[i].other_digest ? ZEROS64 : sha256);
 		assert_fetched(w);
 		first = fake_http_request(w->http, "/v1/tool", 0);
 		if (cases[i].range)
@@ -246,8 +248,9 @@ static void redirects_are_followed(void **state)
 	struct fake_http *cdn = fake_http_start(&target, 1);
 	mk_autofree char *url = fake_http_url(cdn, "/cdn/tool");
 	mk_autofree char *location = mk_xasprintf("Location: %s\r\n", url);
-	const struct fake_reply reply = { .status = 302, .headers = location, .body = "moved",
-		.len = 5 };
+	const struct fake_reply reply = {
+		.status = 302, .headers = location, .body = "moved", .len = 5
+	};
 
 	serve(w, &reply, 1, sum256);
 	put_part(w, big, HALF, sha256);
@@ -308,11 +311,15 @@ static void eight_side_by_side(void **state)
 		mk_strlist_addf(&paths, "/v1/tool%zu", i);
 		mk_buf_addf(&sums, "%s  tool%zu\n", digest, i);
 		routes[i] = (struct fake_route){ .path = paths.items[i], .count = 1 };
-		routes[i].replies[0] = (struct fake_reply){ .body = big + i, .len = BIG - i,
-			.stop_after = i == 5 ? HALF : 0, .hold_ms = 100, .ranges = true };
+		routes[i].replies[0] = (struct fake_reply){ .body = big + i,
+			.len = BIG - i,
+			.stop_after = i == 5 ? HALF : 0,
+			.hold_ms = 100,
+			.ranges = true };
 	}
-	routes[5].replies[1] = (struct fake_reply){ .body = big + 5, .len = BIG - 5,
-		.ranges = true };
+	routes[5].replies[1] = (struct fake_reply){
+		.body = big + 5, .len = BIG - 5, .ranges = true
+	};
 	routes[5].count = 2;
 	routes[8] = (struct fake_route){ .path = "/v1/SUMS", .count = 1 };
 	routes[8].replies[0] = (struct fake_reply){ .body = sums.data, .len = sums.len };

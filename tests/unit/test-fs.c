@@ -197,8 +197,8 @@ static void test_cache_dir(void **state)
 		mk_autoerror err = { .code = MK_OK };
 		int r;
 
-		(void)(cases[i].xdg ? setenv("XDG_CACHE_HOME", cases[i].xdg, 1) :
-				      unsetenv("XDG_CACHE_HOME"));
+		(void)(cases[i].xdg ? setenv("XDG_CACHE_HOME", cases[i].xdg, 1)
+				    : unsetenv("XDG_CACHE_HOME"));
 		(void)(cases[i].home ? setenv("HOME", cases[i].home, 1) : unsetenv("HOME"));
 		r = mk_fs_cache_dir(&folder, &err);
 		assert_int_equal(r, cases[i].folder ? 0 : -MK_EHOST);

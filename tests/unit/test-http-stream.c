@@ -52,8 +52,9 @@ static int open_stream(const char *path)
 
 static void test_pieces(void **state)
 {
-	static const struct peer_reply reply = { .status = 202, .body = "abcdefghij",
-		.headers = "X-Kind: tar\r\n", .bytewise = true };
+	static const struct peer_reply reply = {
+		.status = 202, .body = "abcdefghij", .headers = "X-Kind: tar\r\n", .bytewise = true
+	};
 	mk_autofree char *kind = NULL;
 	mk_autobuf body = mk_buf_init(100);
 	char two[2];
@@ -100,8 +101,12 @@ static void test_large(void **state)
 
 static void test_deadline(void **state)
 {
-	static const struct peer_reply reply = { .body = "ab", .cut = 1, .bytewise = true,
-		.delay_ms = 0, .linger_ms = 200, .no_length = true };
+	static const struct peer_reply reply = { .body = "ab",
+		.cut = 1,
+		.bytewise = true,
+		.delay_ms = 0,
+		.linger_ms = 200,
+		.no_length = true };
 	char data[8];
 	int64_t start;
 
@@ -119,8 +124,9 @@ static void test_deadline(void **state)
 
 static void test_cut(void **state)
 {
-	static const struct peer_reply reply = { .body = "abc", .no_length = true,
-		.headers = "Content-Length: 10\r\n" };
+	static const struct peer_reply reply = {
+		.body = "abc", .no_length = true, .headers = "Content-Length: 10\r\n"
+	};
 	char data[8];
 
 	(void)state;
@@ -179,8 +185,9 @@ static void test_read_all(void **state)
 /* Given up in the middle, the client is as good as before. */
 static void test_give_up(void **state)
 {
-	static const struct peer_reply reply = { .body = "0123456789", .linger_ms = 5000,
-		.no_length = true };
+	static const struct peer_reply reply = {
+		.body = "0123456789", .linger_ms = 5000, .no_length = true
+	};
 	char data[4], all[16];
 	int64_t start = mk_now_ms();
 

@@ -79,8 +79,12 @@ static int get(const char *path, struct mk_http_response *ret)
 static void test_answers(void **state)
 {
 	static const struct fake_route routes[] = {
-		{ "/ok", { { .body = "hello", .len = 5, .headers = "X-One: a\r\nx-TWO:\t b c\r\n"
-								   "X-Three:\r\nX-Four: d \t\r\n" } }, 1 },
+		{ "/ok",
+			{ { .body = "hello",
+				.len = 5,
+				.headers = "X-One: a\r\nx-TWO:\t b c\r\n"
+					   "X-Three:\r\nX-Four: d \t\r\n" } },
+			1 },
 		{ "/gone", { { .status = 410, .body = "no", .len = 2 } }, 1 },
 		{ "/empty", { { .status = 204 } }, 1 },
 		{ "/zero", { { .body = "a\0b", .len = 3 } }, 1 },
@@ -119,13 +123,17 @@ static void test_answers(void **state)
 static void test_requests(void **state)
 {
 	static const struct peer_route routes[] = { { "POST /p?q=1", { { .status = 201 } }, 1 },
-		{ "PUT /empty", { { .status = 200 } }, 1 }, { "HEAD /h", { { .body = "12345" } }, 1 } };
+		{ "PUT /empty", { { .status = 200 } }, 1 },
+		{ "HEAD /h", { { .body = "12345" } }, 1 } };
 	mk_autostrlist headers = { .items = NULL };
 	mk_autoresponse response = { .status = 0 };
 	mk_autoresponse empty = { .status = 0 };
 	mk_autoresponse head = { .status = 0 };
-	struct mk_http_request request = { .method = "POST", .path = "/p?q=1", .body = "{\"a\":1}",
-		.body_len = 7, .headers = &headers };
+	struct mk_http_request request = { .method = "POST",
+		.path = "/p?q=1",
+		.body = "{\"a\":1}",
+		.body_len = 7,
+		.headers = &headers };
 	const char *sent;
 
 	(void)state;
@@ -172,8 +180,11 @@ static void test_readers(void **state)
 	mk_autoresponse chunked = { .status = 0 };
 	mk_autoresponse sized = { .status = 0 };
 	mk_autoresponse none = { .status = 0 };
-	struct mk_http_request request = { .method = "PUT", .path = "/up", .reader = read_source,
-		.reader_payload = &source, .reader_size = -1 };
+	struct mk_http_request request = { .method = "PUT",
+		.path = "/up",
+		.reader = read_source,
+		.reader_payload = &source,
+		.reader_size = -1 };
 
 	(void)state;
 	serve_peer(&route, 1);
@@ -263,10 +274,16 @@ static void test_cut_and_absent(void **state)
 static void test_redirects(void **state)
 {
 	static const struct fake_route routes[] = {
-		{ "/to", { { .status = 302, .headers = "Location: /ok\r\n", .body = "r", .len = 1 } }, 1 },
+		{ "/to",
+			{ { .status = 302,
+				.headers = "Location: /ok\r\n",
+				.body = "r",
+				.len = 1 } },
+			1 },
 		{ "/ok", { { .body = "there", .len = 5, .headers = "X-Last: 1\r\n" } }, 1 },
 		{ "/loop", { { .status = 302, .headers = "Location: /loop\r\n" } }, 1 },
-		{ "/file", { { .status = 302, .headers = "Location: file:///etc/passwd\r\n" } }, 1 },
+		{ "/file", { { .status = 302, .headers = "Location: file:///etc/passwd\r\n" } },
+			1 },
 	};
 	struct mk_http_request request = { .path = "/to", .follow = true };
 	mk_autoresponse followed = { .status = 0 };
@@ -331,8 +348,9 @@ static void test_interrupt(void **state)
 static void test_identity(void **state)
 {
 	static const struct peer_route route = { "GET /a", { { .body = "a" } }, 1 };
-	static const struct mk_http_options options = { .name = "test", .user = "admin",
-		.password = "secret" };
+	static const struct mk_http_options options = {
+		.name = "test", .user = "admin", .password = "secret"
+	};
 	mk_autoresponse response = { .status = 0 };
 	mk_autoresponse again = { .status = 0 };
 
@@ -345,8 +363,8 @@ static void test_identity(void **state)
 	assert_non_null(strstr(fake_peer_request(w.peer, "GET /a", 0),
 		"\r\nAuthorization: Basic YWRtaW46c2VjcmV0\r\n"));
 	mk_http_free(w.http);
-	connect_to(fake_peer_address(w.peer), &(struct mk_http_options){ .name = "test",
-		.use_proxy = true });
+	connect_to(fake_peer_address(w.peer),
+		&(struct mk_http_options){ .name = "test", .use_proxy = true });
 	assert_int_equal(get("/a", &again), -MK_ENET);
 	assert_int_equal(unsetenv("http_proxy"), 0);
 }
@@ -368,6 +386,25 @@ static void test_unix_socket(void **state)
 	fake_peer_stop(w.peer);
 	w.peer = NULL;
 	assert_int_equal(remove(folder), 0);
+}
+
+static void test_wait_ok(void **state)
+{
+	static const struct peer_route routes[] = {
+		{ "GET /late", { { .status = 503 }, { .hang_up = true }, { .body = "ok" } }, 3 },
+		{ "GET /never", { { .status = 503 } }, 1 },
+	};
+	const char *base;
+
+	(void)state;
+	serve_peer(routes, MK_ARRAY_LEN(routes));
+	base = fake_peer_address(w.peer);
+	assert_int_equal(mk_http_wait_ok(base, "/never", mk_deadline(80), &w.err), -MK_ETIMEOUT);
+	assert_non_null(strstr(w.err.message, "/never: 503"));
+	assert_int_equal(mk_http_wait_ok(base, "/late", mk_deadline(5000), &w.err), 0);
+	assert_int_equal(fake_peer_hits(w.peer, "GET /late"), 3);
+	mk_interrupt_raise();
+	assert_int_equal(mk_http_wait_ok(base, "/never", mk_deadline(5000), &w.err), -MK_EINTR);
 }
 
 static void test_escape(void **state)
@@ -394,6 +431,7 @@ int main(void)
 		TEST(test_interrupt),
 		TEST(test_identity),
 		TEST(test_unix_socket),
+		TEST(test_wait_ok),
 		TEST(test_escape),
 	};
 

@@ -10,8 +10,9 @@
 
 static void test_paths(void **state)
 {
-	static const char text[] = "{\"a\":{\"b\":{\"c\":\"deep\",\"n\":7,\"f\":1.5}},\"s\":\"top\","
-				   "\"l\":[1],\"a.b\":\"dotted\",\"z\":null,\"\":\"empty\"}";
+	static const char
+		text[] = "{\"a\":{\"b\":{\"c\":\"deep\",\"n\":7,\"f\":1.5}},\"s\":\"top\","
+			 "\"l\":[1],\"a.b\":\"dotted\",\"z\":null,\"\":\"empty\"}";
 	mk_autojson *value = NULL;
 	mk_autoerror err = { .code = MK_OK };
 
@@ -51,8 +52,7 @@ static void test_refusals(void **state)
 		json_t *value = NULL;
 		mk_autoerror err = { .code = MK_OK };
 
-		assert_int_equal(
-			mk_json_parse(cases[i][0], strlen(cases[i][0]), "t", &value, &err),
+		assert_int_equal(mk_json_parse(cases[i][0], strlen(cases[i][0]), "t", &value, &err),
 			-MK_EINVALID);
 		assert_null(value);
 		assert_non_null(strstr(err.message, cases[i][1]));

@@ -72,17 +72,19 @@ static void assert_events(const char *expected)
 	assert_string_equal(joined, expected);
 }
 
-#define EVENT(type, name) \
+#define EVENT(type, name)                                                                          \
 	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name "\"}}}\n"
 
-static const char three[] = EVENT("ADDED", "a") EVENT("BOOKMARK", "mark") "\n"
-	EVENT("MODIFIED", "b") EVENT("DELETED", "c");
+static const char three[] = EVENT("ADDED", "a")
+	EVENT("BOOKMARK", "mark") "\n" EVENT("MODIFIED", "b") EVENT("DELETED", "c");
 
 static void test_cuts(void **state)
 {
 	(void)state;
 	for (size_t cut = 0; cut < sizeof(three); cut += cut == 0 ? 1 : 3) {
-		struct peer_reply reply = { .body = three, .cut = cut, .no_length = true,
+		struct peer_reply reply = { .body = three,
+			.cut = cut,
+			.no_length = true,
 			.bytewise = cut + 3 >= sizeof(three) };
 
 		w.enough = 3;
@@ -132,7 +134,8 @@ static void test_reopen_after_refusals(void **state)
 static void test_ends(void **state)
 {
 	static const struct peer_reply reply = { .body = EVENT("ADDED", "!x") EVENT("ADDED", "y"),
-		.linger_ms = 9000, .no_length = true };
+		.linger_ms = 9000,
+		.no_length = true };
 	static const struct peer_reply broken = { .body = "no json\n" };
 
 	(void)state;
@@ -147,8 +150,9 @@ static void test_ends(void **state)
 
 static void test_deadlines(void **state)
 {
-	static const struct peer_reply quiet = { .body = EVENT("ADDED", "a"), .linger_ms = 9000,
-		.no_length = true };
+	static const struct peer_reply quiet = {
+		.body = EVENT("ADDED", "a"), .linger_ms = 9000, .no_length = true
+	};
 	static const struct peer_reply closes = { .body = EVENT("ADDED", "a") };
 	int64_t start = mk_now_ms();
 
@@ -191,8 +195,9 @@ static void test_endless_event(void **state)
 
 static void test_conditions(void **state)
 {
-	static const char text[] = "{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"True\"},"
-				   "{\"type\":\"B\",\"status\":\"False\"},{\"type\":\"C\"}]}}";
+	static const char
+		text[] = "{\"status\":{\"conditions\":[{\"type\":\"A\",\"status\":\"True\"},"
+			 "{\"type\":\"B\",\"status\":\"False\"},{\"type\":\"C\"}]}}";
 	mk_autojson *object = json_loads(text, 0, NULL);
 
 	(void)state;
@@ -203,8 +208,8 @@ static void test_conditions(void **state)
 	assert_false(mk_kube_condition(NULL, "A"));
 }
 
-#define NODE(type, name, ready) \
-	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name \
+#define NODE(type, name, ready)                                                                    \
+	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"name\":\"" name                        \
 	"\"},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready "\"}]}}}\n"
 
 static int wait_nodes(const char *names, int64_t ms)
@@ -217,11 +222,13 @@ static int wait_nodes(const char *names, int64_t ms)
 
 static void test_nodes(void **state)
 {
-	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
+	static const struct peer_reply reply = { .no_length = true,
+		.linger_ms = 9000,
 		.body = NODE("ADDED", "a", "True") NODE("ADDED", "b", "Unknown")
 			NODE("MODIFIED", "b", "False") NODE("DELETED", "b", "True")
-			NODE("ADDED", "other", "True") NODE("ADDED", "b", "True") };
-	static const struct peer_reply never = { .no_length = true, .linger_ms = 9000,
+				NODE("ADDED", "other", "True") NODE("ADDED", "b", "True") };
+	static const struct peer_reply never = { .no_length = true,
+		.linger_ms = 9000,
 		.body = NODE("ADDED", "a", "True") NODE("ADDED", "b", "False") };
 
 	(void)state;
@@ -234,16 +241,17 @@ static void test_nodes(void **state)
 	assert_words(w.err.message, "not Ready: b, c: ");
 }
 
-#define LEASE(name, time) \
-	"{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"" name \
+#define LEASE(name, time)                                                                          \
+	"{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"" name                        \
 	"\"},\"spec\":{\"renewTime\":\"" time "\"}}}\n"
 
 /* A lease counts when it is newer than its own moment, to the second. */
 static void test_leases(void **state)
 {
-	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
-		.body = LEASE("a", "2026-01-01T00:00:10.999999Z") LEASE("other",
-			"2027-01-01T00:00:00Z") LEASE("a", "2026-01-01T00:00:11.000000Z")
+	static const struct peer_reply reply = { .no_length = true,
+		.linger_ms = 9000,
+		.body = LEASE("a", "2026-01-01T00:00:10.999999Z") LEASE(
+			"other", "2027-01-01T00:00:00Z") LEASE("a", "2026-01-01T00:00:11.000000Z")
 			LEASE("b", "2026-01-01T00:00:11.000000Z") };
 	mk_autostrlist names = { .items = NULL };
 	mk_autostrlist since = { .items = NULL };
@@ -252,17 +260,16 @@ static void test_leases(void **state)
 	mk_strlist_split(&names, "a b", " ");
 	mk_strlist_split(&since, "2026-01-01T00:00:10Z 2026-01-01T00:00:12Z", " ");
 	serve("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", &reply, 1);
-	assert_int_equal(mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(80), &w.err),
-		-MK_ETIMEOUT);
+	assert_int_equal(
+		mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(80), &w.err), -MK_ETIMEOUT);
 	assert_words(w.err.message, "not back: b: ");
 	since.items[1][18] = '0';
-	assert_int_equal(
-		mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(5000), &w.err), 0);
+	assert_int_equal(mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(5000), &w.err), 0);
 }
 
 /* A Deployment of generation 2 that wants two replicas. */
-#define DEPLOYMENT(type, name, seen, updated, available) \
-	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name \
+#define DEPLOYMENT(type, name, seen, updated, available)                                           \
+	"{\"type\":\"" type "\",\"object\":{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name   \
 	"\",\"generation\":2},\"spec\":{\"replicas\":2},\"status\":{\"observedGeneration\":" #seen \
 	",\"updatedReplicas\":" #updated ",\"availableReplicas\":" #available "}}}\n"
 
@@ -282,11 +289,12 @@ static int wait_deployments(const char *names, int64_t ms)
 
 static void test_deployments(void **state)
 {
-	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
-		.body = DEPLOYMENT("ADDED", "other", 2, 2, 2) DEPLOYMENT("ADDED", "a", 1, 2, 2)
-			DEPLOYMENT("ADDED", "b", 2, 2, 2) DEPLOYMENT("MODIFIED", "a", 2, 1, 2)
+	static const struct peer_reply reply = { .no_length = true,
+		.linger_ms = 9000,
+		.body = DEPLOYMENT("ADDED", "other", 2, 2, 2) DEPLOYMENT("ADDED", "a", 1, 2,
+			2) DEPLOYMENT("ADDED", "b", 2, 2, 2) DEPLOYMENT("MODIFIED", "a", 2, 1, 2)
 			DEPLOYMENT("MODIFIED", "b", 2, 2, 1) DEPLOYMENT("MODIFIED", "a", 2, 2, 2)
-			DEPLOYMENT("MODIFIED", "b", 2, 2, 2) };
+				DEPLOYMENT("MODIFIED", "b", 2, 2, 2) };
 
 	(void)state;
 	serve("GET /apis/apps/v1/deployments", &reply, 1);
@@ -298,7 +306,8 @@ static void test_deployments(void **state)
 
 static void test_missing_deployments(void **state)
 {
-	static const struct peer_reply reply = { .no_length = true, .linger_ms = 9000,
+	static const struct peer_reply reply = { .no_length = true,
+		.linger_ms = 9000,
 		.body = DEPLOYMENT("ADDED", "a", 2, 2, 2) DEPLOYMENT("ADDED", "b", 2, 2, 2)
 			DEPLOYMENT("DELETED", "b", 2, 2, 2) };
 

@@ -44,9 +44,9 @@ static void assert_words(const char *text, const char *words)
 		fail_msg("'%s' is not in '%s'", words, text ? text : "(null)");
 }
 
-#define CLUSTER(name, server) \
+#define CLUSTER(name, server)                                                                      \
 	"- name: " name "\n  cluster: {certificate-authority-data: Y2E=, server: '" server "'}\n"
-#define USER(name, cert) \
+#define USER(name, cert)                                                                           \
 	"- name: " name "\n  user: {client-certificate-data: " cert ", client-key-data: a2V5}\n"
 
 static void test_identity(void **state)
@@ -56,20 +56,22 @@ static void test_identity(void **state)
 	} cases[] = {
 		{ "clusters:\n" CLUSTER("a", "https://a") "users:\n" USER("u", "dQ=="), "https://a",
 			"u" },
-		{ "current-context: ''\nclusters:\n" CLUSTER("a", "https://a") CLUSTER("b",
-			"https://b") "users:\n" USER("u", "dQ==") USER("v", "dg=="), "https://a", "u" },
+		{ "current-context: ''\nclusters:\n" CLUSTER("a", "https://a") CLUSTER(
+			  "b", "https://b") "users:\n" USER("u", "dQ==") USER("v", "dg=="),
+			"https://a", "u" },
 		{ "current-context: two\ncontexts:\n- {name: one, context: {cluster: a, user: u}}\n"
-		  "- {name: two, context: {cluster: b, user: v}}\nclusters:\n" CLUSTER("a",
-			"https://a") CLUSTER("b", "https://b") "users:\n" USER("u", "dQ==")
-			USER("v", "dg=="), "https://b", "v" },
+		  "- {name: two, context: {cluster: b, user: v}}\nclusters:\n" CLUSTER(
+			  "a", "https://a") CLUSTER("b", "https://b") "users:\n" USER("u", "dQ==")
+				USER("v", "dg=="),
+			"https://b", "v" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
 		mk_autoidentity identity = { .server = NULL };
 
-		if (mk_kube_identity_parse(cases[i].text, strlen(cases[i].text), &identity,
-			    &w.err) < 0)
+		if (mk_kube_identity_parse(
+			    cases[i].text, strlen(cases[i].text), &identity, &w.err) < 0)
 			fail_msg("%zu: %s", i, w.err.message);
 		assert_string_equal(identity.server, cases[i].server);
 		assert_string_equal(identity.ca_pem, "ca");
@@ -90,8 +92,9 @@ static void test_bad_identities(void **state)
 		{ "current-context: c\ncontexts:\n- {name: c, context: {cluster: gone, user: u}}\n"
 		  "clusters:\n" CLUSTER("a", "https://a") "users:\n" USER("u", "dQ=="),
 			"no cluster.certificate-authority-data" },
-		{ "clusters:\n- {name: a, cluster: {certificate-authority-data: Y2E=}}\nusers:\n"
-			USER("u", "dQ=="), "no cluster.server" },
+		{ "clusters:\n- {name: a, cluster: {certificate-authority-data: Y2E=}}\nusers:\n" USER(
+			  "u", "dQ=="),
+			"no cluster.server" },
 		{ "clusters:\n- {name: a, cluster: {certificate-authority-data: 7}}\n",
 			"no cluster.certificate-authority-data" },
 	};
@@ -100,8 +103,9 @@ static void test_bad_identities(void **state)
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
 		mk_autoidentity identity = { .server = NULL };
 
-		assert_int_equal(mk_kube_identity_parse(cases[i][0], strlen(cases[i][0]), &identity,
-			&w.err), -MK_EINVALID);
+		assert_int_equal(
+			mk_kube_identity_parse(cases[i][0], strlen(cases[i][0]), &identity, &w.err),
+			-MK_EINVALID);
 		assert_words(w.err.message, cases[i][1]);
 		assert_null(identity.server);
 	}
@@ -111,7 +115,9 @@ static void test_call(void **state)
 {
 	static const struct peer_route routes[] = {
 		{ "POST /ok", { { .status = 201, .body = "{\"a\":1}" } }, 1 },
-		{ "GET /403", { { .status = 403, .body = "{\"kind\":\"Status\",\"message\":\"no way\"}" } },
+		{ "GET /403",
+			{ { .status = 403,
+				.body = "{\"kind\":\"Status\",\"message\":\"no way\"}" } },
 			1 },
 		{ "GET /404", { { .status = 404, .body = "404 page not found\n" } }, 1 },
 		{ "GET /409", { { .status = 409, .body = "{}" } }, 1 },
@@ -150,8 +156,10 @@ static int died(void *payload, struct mk_error *err)
 
 static void test_ready(void **state)
 {
-	static const struct peer_route route = { "GET /readyz", { { .hang_up = true },
-		{ .status = 500, .body = "[-]etcd failed" }, { .body = "ok" } }, 3 };
+	static const struct peer_route route = { "GET /readyz",
+		{ { .hang_up = true }, { .status = 500, .body = "[-]etcd failed" },
+			{ .body = "ok" } },
+		3 };
 
 	(void)state;
 	serve(&route, 1);
@@ -219,8 +227,8 @@ static void test_paths(void **state)
 
 static json_t *object(const char *version, const char *kind, const char *name)
 {
-	return mk_json_pack("{s:s,s:s,s:{s:s}}", "apiVersion", version, "kind", kind, "metadata",
-		"name", name);
+	return mk_json_pack(
+		"{s:s,s:s,s:{s:s}}", "apiVersion", version, "kind", kind, "metadata", "name", name);
 }
 
 #define APPLIED "?fieldManager=mkcluster&force=true HTTP/1.1\r\n"
@@ -228,7 +236,8 @@ static json_t *object(const char *version, const char *kind, const char *name)
 static void test_apply(void **state)
 {
 	static const struct peer_route routes[] = {
-		{ "PATCH /apis/apps/v1/namespaces/default/deployments/d", { { .status = 201 } }, 1 },
+		{ "PATCH /apis/apps/v1/namespaces/default/deployments/d", { { .status = 201 } },
+			1 },
 		{ "PATCH /api/v1/namespaces/default/services/s", { { .status = 200 } }, 1 },
 		{ "PATCH /api/v1/namespaces/default/configmaps/c", { { .status = 200 } }, 1 },
 		{ "PATCH /api/v1/namespaces/n", { { .status = 200 } }, 1 },
@@ -261,8 +270,8 @@ static void test_apply_refused(void **state)
 	};
 	mk_autojson *objects = mk_json_pack("[o,o,o]", object("v1", "Namespace", "n"),
 		object("v1", "ConfigMap", "c"), object("v1", "Service", "s"));
-	mk_autojson *unknown = mk_json_pack("[o,o]", object("v1", "Namespace", "n"),
-		object("v1", "Widget", "x"));
+	mk_autojson *unknown = mk_json_pack(
+		"[o,o]", object("v1", "Namespace", "n"), object("v1", "Widget", "x"));
 	mk_autojson *none = json_array();
 
 	(void)state;

@@ -18,10 +18,10 @@
 #include <cmocka.h>
 
 struct world {
-	char *dir;   /* holds bin/go and cache/ */
+	char *dir; /* holds bin/go and cache/ */
 	char *cache;
-	char *path;  /* PATH as it was */
-	char *said;  /* the last word about progress */
+	char *path; /* PATH as it was */
+	char *said; /* the last word about progress */
 };
 
 static int setup(void **state)

@@ -184,10 +184,11 @@ static void digests_differ(void **state)
 			char *digest = NULL;
 			mk_autofree char *again = NULL;
 
-			assert_int_equal(mk_component_digest(
-				&mk_components[i], arches[a], &digest, &err), 0);
-			assert_int_equal(mk_component_digest(
-				&mk_components[i], arches[a], &again, &err), 0);
+			assert_int_equal(
+				mk_component_digest(&mk_components[i], arches[a], &digest, &err),
+				0);
+			assert_int_equal(
+				mk_component_digest(&mk_components[i], arches[a], &again, &err), 0);
 			assert_string_equal(digest, again);
 			assert_false(mk_strlist_has(&seen, digest));
 			mk_strlist_take(&seen, digest);
@@ -206,16 +207,16 @@ static char *inputs(const struct mk_nodeimage_options *options, enum mk_from fro
 
 static void inputs_follow_the_options(void **state)
 {
-	mk_autofree char *plain =
-		inputs(&(struct mk_nodeimage_options){ .force = false }, MK_FROM_MODULES);
-	mk_autofree char *forced =
-		inputs(&(struct mk_nodeimage_options){ .force = true }, MK_FROM_MODULES);
-	mk_autofree char *based =
-		inputs(&(struct mk_nodeimage_options){ .base_image = "b" }, MK_FROM_MODULES);
-	mk_autofree char *released =
-		inputs(&(struct mk_nodeimage_options){ .force = false }, MK_FROM_RELEASE);
-	mk_autofree char *mirrored =
-		inputs(&(struct mk_nodeimage_options){ .mirror = "m" }, MK_FROM_RELEASE);
+	mk_autofree char *plain = inputs(
+		&(struct mk_nodeimage_options){ .force = false }, MK_FROM_MODULES);
+	mk_autofree char *forced = inputs(
+		&(struct mk_nodeimage_options){ .force = true }, MK_FROM_MODULES);
+	mk_autofree char *based = inputs(
+		&(struct mk_nodeimage_options){ .base_image = "b" }, MK_FROM_MODULES);
+	mk_autofree char *released = inputs(
+		&(struct mk_nodeimage_options){ .force = false }, MK_FROM_RELEASE);
+	mk_autofree char *mirrored = inputs(
+		&(struct mk_nodeimage_options){ .mirror = "m" }, MK_FROM_RELEASE);
 
 	(void)state;
 	assert_string_equal(plain, forced);
@@ -240,8 +241,8 @@ struct archive {
 	char *layer_digest;
 };
 
-static void read_member(struct mk_tar_reader *reader, const struct mk_tar_entry *entry,
-	struct archive *archive)
+static void read_member(
+	struct mk_tar_reader *reader, const struct mk_tar_entry *entry, struct archive *archive)
 {
 	MK_CLEANUP(mk_digest_freep) struct mk_digest *digest = mk_digest_new();
 	struct mk_buf *keep = NULL;
@@ -299,14 +300,15 @@ static void composed_image_reads_back(void **state)
 
 	(void)state;
 	mk_tar_add_file(layer, "x", 0755, 0, 0, "program", 7);
-	assert_int_equal(mk_podimage_compose(
-		layer, "mkcluster.local/x:1", "arm64", settings, path, &err), 0);
+	assert_int_equal(
+		mk_podimage_compose(layer, "mkcluster.local/x:1", "arm64", settings, path, &err),
+		0);
 	assert_false(mk_fs_exists(leftover));
 	read_archive(path, &archive);
 	parse(&archive.manifest, &manifest);
 	parse(&archive.config, &config);
 	assert_string_equal(json_string_value(json_array_get(
-		json_object_get(json_array_get(manifest, 0), "RepoTags"), 0)),
+				    json_object_get(json_array_get(manifest, 0), "RepoTags"), 0)),
 		"mkcluster.local/x:1");
 	assert_string_equal(mk_json_str(config, "architecture", ""), "arm64");
 	assert_string_equal(mk_json_str(config, "config.User", ""), "65534");
@@ -377,8 +379,11 @@ static int fetch_small(const char *dir, struct mk_programs *ret, struct mk_error
 	mk_autofree char *cache = mk_xasprintf("%s/cache", dir);
 	mk_autofree char *work_dir = mk_xasprintf("%s/work", dir);
 	char arch[] = "amd64";
-	struct mk_work work = { .options = &options, .report = &report, .arch = arch,
-		.cache_dir = cache, .scratch = work_dir };
+	struct mk_work work = { .options = &options,
+		.report = &report,
+		.arch = arch,
+		.cache_dir = cache,
+		.scratch = work_dir };
 
 	return mk_release_fetch(&work, components, 1, ret, NULL, err);
 }

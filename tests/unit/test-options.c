@@ -31,8 +31,7 @@ static int parse(struct line *line, const char *text)
 		if (mk_streq(line->words.items[i], "\t"))
 			*line->words.items[i] = '\0';
 	}
-	return mk_options_parse(
-		(int)line->words.count, line->words.items, &line->inv, &line->err);
+	return mk_options_parse((int)line->words.count, line->words.items, &line->inv, &line->err);
 }
 
 static void assert_words(const char *text, const char *words)
@@ -43,7 +42,8 @@ static void assert_words(const char *text, const char *words)
 
 static void test_commands(void **state)
 {
-	static const char *const cases[][3] = { /* line, command, arguments */
+	static const char *const cases[][3] = {
+		/* line, command, arguments */
 		{ "create", "create", "" },
 		{ "create cluster", "create", "" },
 		{ "delete", "delete", "" },
@@ -87,7 +87,8 @@ static void test_commands(void **state)
 
 static void test_refusals(void **state)
 {
-	static const char *const cases[][3] = { /* line, message, hint */
+	static const char *const cases[][3] = {
+		/* line, message, hint */
 		{ "craete", "unknown command 'craete'", "did you mean 'create'?" },
 		{ "get node", "unknown command 'get node'", "did you mean 'get nodes'?" },
 		{ "get xyzzy", "unknown command 'get xyzzy'", "--help" },
@@ -101,8 +102,8 @@ static void test_refusals(void **state)
 		{ "create --name", "--name needs a value: NAME", NULL },
 		{ "create -n", "--name needs a value: NAME", NULL },
 		{ "create --retain=yes", "--retain takes no value", NULL },
-		{ "create --profile root", "--profile: 'root' is none of auto, privileged, restricted",
-			NULL },
+		{ "create --profile root",
+			"--profile: 'root' is none of auto, privileged, restricted", NULL },
 		{ "create --profile=", "--profile: '' is none of", NULL },
 		{ "create --timeout 5x", "--timeout: '5x' is no duration like 90s or 5m", NULL },
 		{ "create dev", "`create` does not know what to do with 'dev'", "create --help" },
@@ -132,8 +133,8 @@ static void test_missing_values(void **state)
 	for (size_t i = 0; i < mk_command_count; i++) {
 		for (size_t j = 0; j < mk_commands[i]->option_count; j++) {
 			const struct mk_option *option = &mk_commands[i]->options[j];
-			mk_autofree char *text =
-				mk_xasprintf("%s --%s", mk_commands[i]->path, option->name);
+			mk_autofree char *text = mk_xasprintf(
+				"%s --%s", mk_commands[i]->path, option->name);
 			autoline line = { .err = { .code = MK_OK } };
 
 			if (option->kind == MK_OPTION_ON || option->kind == MK_OPTION_OFF)
@@ -167,8 +168,11 @@ static void test_values(void **state)
 	autoline defaults = { .err = { .code = MK_OK } };
 
 	(void)state;
-	assert_int_equal(parse(&line, "create -v --name=a --name b --config - --image i=1 "
-		"--profile restricted --timeout 2m --no-openfaas --no-switch-context --quiet"), 0);
+	assert_int_equal(
+		parse(&line,
+			"create -v --name=a --name b --config - --image i=1 "
+			"--profile restricted --timeout 2m --no-openfaas --no-switch-context --quiet"),
+		0);
 	assert_string_equal(string_of(&line.inv, "name"), "b");
 	assert_string_equal(string_of(&line.inv, "config"), "-");
 	assert_string_equal(string_of(&line.inv, "image"), "i=1");
@@ -206,9 +210,21 @@ static void test_seconds(void **state)
 		const char *text;
 		int64_t ms; /* 0: refused */
 	} cases[] = {
-		{ "1", 1000 }, { "90s", 90000 }, { "2m", 120000 }, { "1h", 3600000 },
-		{ "86400", 86400000 }, { "86401", 0 }, { "0", 0 }, { "", 0 }, { "s", 0 },
-		{ "-1", 0 }, { "1.5m", 0 }, { "1ms", 0 }, { "5mm", 0 }, { " 5", 0 }, { "5 s", 0 },
+		{ "1", 1000 },
+		{ "90s", 90000 },
+		{ "2m", 120000 },
+		{ "1h", 3600000 },
+		{ "86400", 86400000 },
+		{ "86401", 0 },
+		{ "0", 0 },
+		{ "", 0 },
+		{ "s", 0 },
+		{ "-1", 0 },
+		{ "1.5m", 0 },
+		{ "1ms", 0 },
+		{ "5mm", 0 },
+		{ " 5", 0 },
+		{ "5 s", 0 },
 		{ "99999999999999999999h", 0 },
 	};
 
@@ -278,7 +294,8 @@ static void test_help(void **state)
 		mk_strlist_split(&lines, text, "\n");
 		for (size_t j = 0; j < lines.count; j++) {
 			if (strlen(lines.items[j]) > 100)
-				fail_msg("%s: a line of help is too long: %s", c->path, lines.items[j]);
+				fail_msg("%s: a line of help is too long: %s", c->path,
+					lines.items[j]);
 		}
 	}
 }

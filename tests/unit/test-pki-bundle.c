@@ -11,20 +11,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
+
+#include <cmocka.h>
 
 #define DAY 86400
 #define MAX_TEXT 65536
 #define NODES 3
 #define WORKER 2
 
-#define assert_ok(r, err) \
-	do { \
-		if ((r) != 0) \
-			fail_msg("%s", (err).message); \
+#define assert_ok(r, err)                                                                          \
+	do {                                                                                       \
+		if ((r) != 0)                                                                      \
+			fail_msg("%s", (err).message);                                             \
 	} while (0)
 
 static char *sans_items[] = { (char[]){ "lb.example.com" }, (char[]){ "192.0.2.7" },
@@ -120,8 +121,7 @@ static const struct expected expected[] = {
 	{ "front-proxy-client", "CN=front-proxy-client", "front-proxy-ca", MK_CERT_CLIENT },
 	{ "etcd/server", "CN=dev-control-plane", "etcd/ca", MK_CERT_CLIENT | MK_CERT_SERVER },
 	{ "etcd/peer", "CN=dev-control-plane", "etcd/ca", MK_CERT_CLIENT | MK_CERT_SERVER },
-	{ "etcd/healthcheck-client", "CN=kube-etcd-healthcheck-client", "etcd/ca",
-		MK_CERT_CLIENT },
+	{ "etcd/healthcheck-client", "CN=kube-etcd-healthcheck-client", "etcd/ca", MK_CERT_CLIENT },
 	{ "admin", "CN=kubernetes-admin,O=system:masters", "ca", MK_CERT_CLIENT },
 	{ "controller-manager", "CN=system:kube-controller-manager", "ca", MK_CERT_CLIENT },
 	{ "scheduler", "CN=system:kube-scheduler", "ca", MK_CERT_CLIENT },
@@ -188,15 +188,14 @@ static void test_serials_and_keys_are_unique(void **state)
 		bool per_node = mk_pki_row_find(expected[i].name)->per_node;
 
 		for (size_t n = 0; n < (per_node ? NODES : 1); n++) {
-			const struct mk_cert *cert =
-				mk_pki_bundle_cert(bundle, expected[i].name, n);
+			const struct mk_cert *cert = mk_pki_bundle_cert(
+				bundle, expected[i].name, n);
 			mk_autobuf pem = mk_buf_init(MAX_TEXT);
 			mk_autoerror err = { 0 };
 
 			if (!cert)
 				continue;
-			assert_ok(mk_key_public_pem(mk_pki_bundle_key(bundle,
-							    expected[i].name, n),
+			assert_ok(mk_key_public_pem(mk_pki_bundle_key(bundle, expected[i].name, n),
 					  &pem, &err),
 				err);
 			assert_false(mk_strlist_has(&serials, mk_cert_serial(cert)));
@@ -262,8 +261,7 @@ static void test_node_names(void **state)
 		assert_int_equal(X509_check_ip_asc(x509, "::1", 0), cases[i].local);
 		X509_free(x509);
 	}
-	assert_string_equal(
-		mk_cert_subject(mk_pki_bundle_cert(bundle, "kubelet", WORKER)),
+	assert_string_equal(mk_cert_subject(mk_pki_bundle_cert(bundle, "kubelet", WORKER)),
 		"CN=system:node:dev-worker,O=system:nodes");
 }
 

@@ -19,10 +19,10 @@
 #define NODES 3
 #define WORKER 2
 
-#define assert_ok(r, err) \
-	do { \
-		if ((r) != 0) \
-			fail_msg("%s", (err).message); \
+#define assert_ok(r, err)                                                                          \
+	do {                                                                                       \
+		if ((r) != 0)                                                                      \
+			fail_msg("%s", (err).message);                                             \
 	} while (0)
 
 static char *sans_items[] = { (char[]){ "lb.example.com" }, (char[]){ "192.0.2.7" },
@@ -85,8 +85,7 @@ static int setup(void **state)
 	for (size_t i = 0; i < NODES; i++) {
 		struct adder adder = { world, i };
 
-		assert_ok(mk_pki_bundle_each_file(world->bundle, i, keep_file, &adder, &err),
-			err);
+		assert_ok(mk_pki_bundle_each_file(world->bundle, i, keep_file, &adder, &err), err);
 	}
 	*state = world;
 	return 0;
@@ -129,23 +128,43 @@ static const char *data_at(const struct world *world, size_t node, const char *p
 #define PKI KUBE "pki/"
 
 static const char *const control_plane_files[] = {
-	PKI "ca.crt", PKI "ca.key", PKI "etcd/ca.crt", PKI "etcd/ca.key", PKI "front-proxy-ca.crt",
-	PKI "front-proxy-ca.key", PKI "sa.pub", PKI "sa.key", PKI "apiserver.crt",
-	PKI "apiserver.key", PKI "apiserver-kubelet-client.crt", PKI "apiserver-kubelet-client.key",
-	PKI "apiserver-etcd-client.crt", PKI "apiserver-etcd-client.key",
-	PKI "front-proxy-client.crt", PKI "front-proxy-client.key", PKI "etcd/server.crt",
-	PKI "etcd/server.key", PKI "etcd/peer.crt", PKI "etcd/peer.key",
-	PKI "etcd/healthcheck-client.crt", PKI "etcd/healthcheck-client.key", KUBE "admin.conf",
-	KUBE "controller-manager.conf", KUBE "scheduler.conf", KUBE "kubelet.conf",
-	PKI "kubelet-server.crt", PKI "kubelet-server.key", KUBE "kube-proxy.conf",
+	PKI "ca.crt",
+	PKI "ca.key",
+	PKI "etcd/ca.crt",
+	PKI "etcd/ca.key",
+	PKI "front-proxy-ca.crt",
+	PKI "front-proxy-ca.key",
+	PKI "sa.pub",
+	PKI "sa.key",
+	PKI "apiserver.crt",
+	PKI "apiserver.key",
+	PKI "apiserver-kubelet-client.crt",
+	PKI "apiserver-kubelet-client.key",
+	PKI "apiserver-etcd-client.crt",
+	PKI "apiserver-etcd-client.key",
+	PKI "front-proxy-client.crt",
+	PKI "front-proxy-client.key",
+	PKI "etcd/server.crt",
+	PKI "etcd/server.key",
+	PKI "etcd/peer.crt",
+	PKI "etcd/peer.key",
+	PKI "etcd/healthcheck-client.crt",
+	PKI "etcd/healthcheck-client.key",
+	KUBE "admin.conf",
+	KUBE "controller-manager.conf",
+	KUBE "scheduler.conf",
+	KUBE "kubelet.conf",
+	PKI "kubelet-server.crt",
+	PKI "kubelet-server.key",
+	KUBE "kube-proxy.conf",
 	KUBE "encryption-config.yaml",
 };
 
 static const char *const worker_files[] = { PKI "ca.crt", KUBE "kubelet.conf",
 	PKI "kubelet-server.crt", PKI "kubelet-server.key", KUBE "kube-proxy.conf" };
 
-static void assert_files(const struct world *world, size_t node, const char *const *paths,
-	size_t count)
+static void assert_files(
+	const struct world *world, size_t node, const char *const *paths, size_t count)
 {
 	assert_int_equal(world->count[node], count);
 	for (size_t i = 0; i < count; i++) {
@@ -154,8 +173,8 @@ static void assert_files(const struct world *world, size_t node, const char *con
 
 		assert_string_equal(file->path, paths[i]);
 		assert_int_equal(file->mode, public ? 0644 : 0600);
-		assert_int_equal(!strstr(file->data, "BEGIN PRIVATE KEY"),
-			!mk_has_suffix(paths[i], ".key"));
+		assert_int_equal(
+			!strstr(file->data, "BEGIN PRIVATE KEY"), !mk_has_suffix(paths[i], ".key"));
 		if (public)
 			assert_null(strstr(file->data, "PRIVATE"));
 	}
@@ -187,8 +206,8 @@ static void test_pairs_match(void **state)
 				continue;
 			memcpy(path + strlen(path) - 3, "key", 3);
 			key = file_at(world, node, path);
-			assert_int_equal(key == NULL,
-				node == WORKER && mk_streq(path, PKI "ca.key"));
+			assert_int_equal(
+				key == NULL, node == WORKER && mk_streq(path, PKI "ca.key"));
 			if (!key)
 				continue;
 			assert_ok(mk_cert_parse(crt->data, strlen(crt->data), &cert, &err), err);
@@ -208,13 +227,11 @@ static void test_what_control_planes_share(void **state)
 	const struct world *world = *state;
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(shared); i++)
-		assert_string_equal(data_at(world, 0, shared[i]),
-			data_at(world, 1, shared[i]));
+		assert_string_equal(data_at(world, 0, shared[i]), data_at(world, 1, shared[i]));
 	for (size_t i = 0; i < MK_ARRAY_LEN(own); i++)
-		assert_string_not_equal(data_at(world, 0, own[i]),
-			data_at(world, 1, own[i]));
-	assert_string_not_equal(data_at(world, 0, PKI "etcd/server.key"),
-		data_at(world, 0, PKI "etcd/peer.key"));
+		assert_string_not_equal(data_at(world, 0, own[i]), data_at(world, 1, own[i]));
+	assert_string_not_equal(
+		data_at(world, 0, PKI "etcd/server.key"), data_at(world, 0, PKI "etcd/peer.key"));
 }
 
 /* The value after KEY: in YAML, decoded when it is base64. */
@@ -265,8 +282,8 @@ static void test_kubeconfigs(void **state)
 	const struct world *world = *state;
 
 	check_kubeconfig(world, 0, KUBE "admin.conf", local, "kubernetes-admin");
-	check_kubeconfig(world, 1, KUBE "controller-manager.conf", local,
-		"system:kube-controller-manager");
+	check_kubeconfig(
+		world, 1, KUBE "controller-manager.conf", local, "system:kube-controller-manager");
 	check_kubeconfig(world, 1, KUBE "scheduler.conf", local, "system:kube-scheduler");
 	check_kubeconfig(world, 1, KUBE "kubelet.conf", given, "system:node:dev-control-plane2");
 	check_kubeconfig(world, WORKER, KUBE "kubelet.conf", given, "system:node:dev-worker");
@@ -287,8 +304,8 @@ static void test_users_kubeconfig(void **state)
 	assert_non_null(strstr(text.data, "    cluster: \"mkcluster-dev\"\n"));
 	assert_non_null(strstr(text.data, "    user: \"mkcluster-dev\"\n"));
 	assert_non_null(strstr(text.data, "    server: \"https://127.0.0.1:40001\"\n"));
-	assert_int_equal(mk_pki_bundle_kubeconfig(world->bundle, "nobody", 0, "https://a", NULL,
-				 &none, &err),
+	assert_int_equal(mk_pki_bundle_kubeconfig(
+				 world->bundle, "nobody", 0, "https://a", NULL, &none, &err),
 		-MK_ENOTFOUND);
 	assert_int_equal(none.len, 0);
 }
@@ -371,8 +388,8 @@ static void test_walk_stops(void **state)
 	assert_int_equal(mk_pki_bundle_each_file(world->bundle, 0, refuse, &left, &err), -MK_ESYS);
 	assert_string_equal(err.message, "no room for " PKI "ca.key");
 	assert_int_equal(left, 0);
-	assert_int_equal(mk_pki_bundle_each_file(world->bundle, NODES, refuse, &left, &err),
-		-MK_ENOTFOUND);
+	assert_int_equal(
+		mk_pki_bundle_each_file(world->bundle, NODES, refuse, &left, &err), -MK_ENOTFOUND);
 }
 
 int main(void)

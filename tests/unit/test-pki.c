@@ -11,17 +11,18 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <cmocka.h>
+
 #define DAY 86400
 
-#define assert_ok(r, err) \
-	do { \
-		if ((r) != 0) \
-			fail_msg("%s", (err).message); \
+#define assert_ok(r, err)                                                                          \
+	do {                                                                                       \
+		if ((r) != 0)                                                                      \
+			fail_msg("%s", (err).message);                                             \
 	} while (0)
 
 static void assert_says(const struct mk_error *err, const char *words)
@@ -81,8 +82,7 @@ static void assert_critical(const X509 *x509, int nid, int critical)
 
 static void test_key_round_trip(void **state)
 {
-	static const enum mk_key_kind kinds[] = { MK_KEY_EC_P256, MK_KEY_RSA_2048,
-		MK_KEY_ED25519 };
+	static const enum mk_key_kind kinds[] = { MK_KEY_EC_P256, MK_KEY_RSA_2048, MK_KEY_ED25519 };
 
 	(void)state;
 	for (size_t i = 0; i < MK_ARRAY_LEN(kinds); i++) {
@@ -110,8 +110,8 @@ static void test_key_names(void **state)
 
 	(void)state;
 	for (int i = MK_KEY_EC_P256; i <= MK_KEY_ED25519; i++) {
-		assert_ok(mk_key_kind_parse(mk_key_kind_name((enum mk_key_kind)i), &kind, &err),
-			err);
+		assert_ok(
+			mk_key_kind_parse(mk_key_kind_name((enum mk_key_kind)i), &kind, &err), err);
 		assert_int_equal(kind, i);
 	}
 	assert_ok(mk_key_kind_parse("rsa-3072", &kind, &err), err);
@@ -129,8 +129,7 @@ static char *foreign_pem(EVP_PKEY *evp, bool encrypted)
 	long len;
 
 	if (encrypted)
-		PEM_write_bio_PKCS8PrivateKey(bio, evp, EVP_aes_128_cbc(), "secret", 6, NULL,
-			NULL);
+		PEM_write_bio_PKCS8PrivateKey(bio, evp, EVP_aes_128_cbc(), "secret", 6, NULL, NULL);
 	else
 		PEM_write_bio_PrivateKey_traditional(bio, evp, NULL, NULL, 0, NULL, NULL);
 	len = BIO_get_mem_data(bio, &data);
@@ -144,8 +143,8 @@ static void test_key_reads_older_forms(void **state)
 {
 	mk_autoerror err = { 0 };
 	mk_autokey *key = NULL;
-	mk_autofree char *pem =
-		foreign_pem(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), /* encrypted: */ false);
+	mk_autofree char *pem = foreign_pem(
+		EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), /* encrypted: */ false);
 
 	(void)state;
 	assert_non_null(strstr(pem, "BEGIN EC PRIVATE KEY"));
@@ -165,11 +164,11 @@ static void assert_no_key(const char *pem, size_t len, const char *words)
 
 static void test_key_refuses(void **state)
 {
-	mk_autofree char *locked =
-		foreign_pem(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), /* encrypted: */ true);
+	mk_autofree char *locked = foreign_pem(
+		EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), /* encrypted: */ true);
 	mk_autofree char *p384 = foreign_pem(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384"), false);
-	mk_autofree char *small =
-		foreign_pem(EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024), false);
+	mk_autofree char *small = foreign_pem(
+		EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024), false);
 	mk_autofree char *large = mk_xcalloc(1, 65537);
 
 	(void)state;
@@ -252,16 +251,16 @@ static void test_ca(void **state)
 	assert_critical(x509, NID_basic_constraints, 1);
 	assert_critical(x509, NID_key_usage, 1);
 	assert_int_equal(X509_get_ext_by_NID(x509, NID_ext_key_usage, -1), -1);
-	assert_int_equal(ASN1_OCTET_STRING_cmp(X509_get0_subject_key_id(x509),
-				 X509_get0_authority_key_id(x509)),
+	assert_int_equal(ASN1_OCTET_STRING_cmp(
+				 X509_get0_subject_key_id(x509), X509_get0_authority_key_id(x509)),
 		0);
 	assert_int_equal(X509_verify(x509, X509_get0_pubkey(x509)), 1);
 	assert_string_equal(mk_cert_subject(ca), "CN=test-ca");
 	assert_string_equal(mk_cert_issuer(ca), "CN=test-ca");
 	assert_true(mk_cert_is_ca(ca));
 	assert_int_equal(mk_cert_usages(ca), MK_CERT_CA);
-	assert_in_range(mk_cert_not_before(ca), before - MK_CERT_SKEW_S,
-		time(NULL) - MK_CERT_SKEW_S);
+	assert_in_range(
+		mk_cert_not_before(ca), before - MK_CERT_SKEW_S, time(NULL) - MK_CERT_SKEW_S);
 	assert_in_range(mk_cert_not_after(ca), before + 10 * DAY, time(NULL) + 10 * DAY);
 	X509_free(x509);
 }
@@ -448,11 +447,11 @@ static void test_requests_refused(void **state)
 	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
 		mk_autoerror err = { 0 };
 
-		assert_int_equal(mk_cert_sign(&cases[i].request, key, ca, key, &out, &err),
-			-MK_EINVALID);
+		assert_int_equal(
+			mk_cert_sign(&cases[i].request, key, ca, key, &out, &err), -MK_EINVALID);
 		assert_says(&err, cases[i].words);
-		assert_int_equal(mk_cert_self_sign(&cases[i].request, key, &out, &err),
-			-MK_EINVALID);
+		assert_int_equal(
+			mk_cert_self_sign(&cases[i].request, key, &out, &err), -MK_EINVALID);
 		assert_null(out);
 	}
 }

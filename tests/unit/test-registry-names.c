@@ -78,8 +78,8 @@ static void test_digests(void **state)
 
 	(void)state;
 	assert_int_equal(mk_digest_data("", 0, &empty, &err), 0);
-	assert_string_equal(empty,
-		"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(
+		empty, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	assert_int_equal(mk_digest_file("/dev/null", &file, &size, &err), 0);
 	assert_string_equal(file, empty);
 	assert_int_equal(size, 0);
@@ -98,17 +98,21 @@ static void test_hints_are_the_engines_ids(void **state)
 		"sha256:a7221f8a8d37891d5a2c1c5c15e4fd13cfff8e2fdc687b5f4d15f107853abba9 "
 		"sha256:1d0db237f2bf284524e4c0be592c7247b0f0c65f00faa98edb0679b126575fd0 "
 		"sha256:4b31feb84c90c4a5fa33fb42f7948c979659881676bd22e2816afa719371f11d "
-		"sha256:070d830ed7be6d1a6f304bb5dbd4924b6712a7b30c17eacf8ea5e4183743d309", " ");
+		"sha256:070d830ed7be6d1a6f304bb5dbd4924b6712a7b30c17eacf8ea5e4183743d309",
+		" ");
 	assert_int_equal(mk_hints_new(&layers, 1, &hints, &err), 0);
-	assert_string_equal(mk_hints_find(hints,
-		"27472fcc5bddb87c63537fc03e32abb81ecf5a8f58948548a8df87073001f81e", ""),
+	assert_string_equal(
+		mk_hints_find(hints,
+			"27472fcc5bddb87c63537fc03e32abb81ecf5a8f58948548a8df87073001f81e", ""),
 		layers.items[0]);
-	assert_string_equal(mk_hints_find(hints,
-		"b7bba6a6eacc1463d46592c20f9bd84fda9b6564d164ef1dbe92f6d7814f14fa", "x"),
+	assert_string_equal(
+		mk_hints_find(hints,
+			"b7bba6a6eacc1463d46592c20f9bd84fda9b6564d164ef1dbe92f6d7814f14fa", "x"),
 		layers.items[2]);
-	assert_string_equal(mk_hints_find(hints,
-		"266d176df3379bf2d1ce3e734966c11bd647f33a26450fe08fcad7aa44d25f29",
-		"b7bba6a6eacc1463d46592c20f9bd84fda9b6564d164ef1dbe92f6d7814f14fa"),
+	assert_string_equal(
+		mk_hints_find(hints,
+			"266d176df3379bf2d1ce3e734966c11bd647f33a26450fe08fcad7aa44d25f29",
+			"b7bba6a6eacc1463d46592c20f9bd84fda9b6564d164ef1dbe92f6d7814f14fa"),
 		layers.items[3]);
 	assert_null(mk_hints_find(hints, "266d", "27472fcc"));
 }

@@ -75,11 +75,14 @@ static char *add_layer_blob(struct mk_tar_writer *tar, char fill)
 static char *add_oci_image(struct mk_tar_writer *tar, const char *arch, char fill)
 {
 	mk_autofree char *layer = add_layer_blob(tar, fill);
-	mk_autofree char *config = mk_xasprintf("{\"os\":\"linux\",\"architecture\":\"%s\","
-		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]}}", arch, layer);
+	mk_autofree char *config = mk_xasprintf(
+		"{\"os\":\"linux\",\"architecture\":\"%s\","
+		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]}}",
+		arch, layer);
 	mk_autofree char *config_digest = add_blob(tar, config);
-	mk_autofree char *manifest = mk_xasprintf("{\"schemaVersion\":2,\"mediaType\":\""
-		OCI_MANIFEST "\",\"config\":{\"digest\":\"%s\",\"size\":%zu},"
+	mk_autofree char *manifest = mk_xasprintf(
+		"{\"schemaVersion\":2,\"mediaType\":\"" OCI_MANIFEST
+		"\",\"config\":{\"digest\":\"%s\",\"size\":%zu},"
 		"\"layers\":[{\"digest\":\"%s\",\"size\":%zu}]}",
 		config_digest, strlen(config), layer, LAYER_LEN);
 
@@ -92,18 +95,20 @@ static struct mk_tar_writer *oci_archive(const char *name, const char *first, co
 	struct mk_tar_writer *tar = mk_tar_writer_new(NULL);
 	mk_autofree char *one = add_oci_image(tar, first, 'A');
 	mk_autofree char *two = add_oci_image(tar, second, 'B');
-	mk_autofree char *nested = mk_xasprintf("{\"mediaType\":\"" OCI_INDEX "\",\"manifests\":["
+	mk_autofree char *nested = mk_xasprintf(
+		"{\"mediaType\":\"" OCI_INDEX "\",\"manifests\":["
 		"{\"digest\":\"%s\",\"platform\":"
 		"{\"os\":\"unknown\",\"architecture\":\"unknown\"}},"
 		"{\"digest\":\"%s\",\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}},"
 		"{\"digest\":\"%s\",\"platform\":{\"os\":\"linux\",\"architecture\":\"%s\"}}]}",
 		one, one, first, two, second);
 	mk_autofree char *nested_digest = add_blob(tar, nested);
-	mk_autofree char *notes = name ? mk_xasprintf(
-		"\"annotations\":{\"io.containerd.image.name\":\"%s\"},", name) : mk_xstrdup("");
-	mk_autofree char *index = mk_xasprintf(
-		"{\"manifests\":[{%s\"mediaType\":\"" OCI_INDEX "\",\"digest\":\"%s\"}]}", notes,
-		nested_digest);
+	mk_autofree char *notes = name
+		? mk_xasprintf("\"annotations\":{\"io.containerd.image.name\":\"%s\"},", name)
+		: mk_xstrdup("");
+	mk_autofree char *index = mk_xasprintf("{\"manifests\":[{%s\"mediaType\":\"" OCI_INDEX
+					       "\",\"digest\":\"%s\"}]}",
+		notes, nested_digest);
 
 	mk_tar_add_text(tar, "index.json", 0644, index);
 	mk_tar_add_text(tar, "oci-layout", 0644, "{\"imageLayoutVersion\":\"1.0.0\"}");
@@ -116,10 +121,14 @@ static struct mk_tar_writer *docker_archive(const char *tags, char fill, const c
 	struct mk_tar_writer *tar = mk_tar_writer_new(NULL);
 	mk_autofree char *a = layer_digest('A', NULL);
 	mk_autofree char *b = layer_digest(fill, magic);
-	mk_autofree char *config = mk_xasprintf("{\"os\":\"linux\",\"architecture\":\"amd64\","
-		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\",\"%s\"]}}", a, b, a);
-	mk_autofree char *manifest = mk_xasprintf("[{\"Config\":\"c.json\",\"RepoTags\":%s,"
-		"\"Layers\":[\"aa/layer.tar\",\"bb/layer.tar\",\"a0/layer.tar\"]}]", tags);
+	mk_autofree char *config = mk_xasprintf(
+		"{\"os\":\"linux\",\"architecture\":\"amd64\","
+		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\",\"%s\"]}}",
+		a, b, a);
+	mk_autofree char *manifest = mk_xasprintf(
+		"[{\"Config\":\"c.json\",\"RepoTags\":%s,"
+		"\"Layers\":[\"aa/layer.tar\",\"bb/layer.tar\",\"a0/layer.tar\"]}]",
+		tags);
 
 	/* Links may come before what they lead to. */
 	mk_tar_add_symlink(tar, "a0/layer.tar", "../aa/layer.tar", 0, 0);
@@ -135,8 +144,7 @@ static struct mk_tar_writer *docker_archive(const char *tags, char fill, const c
 }
 
 static int load(struct fake_registry *fake, struct mk_tar_writer *tar,
-	const struct mk_load_options *options, struct mk_load_report *report,
-	struct mk_error *err)
+	const struct mk_load_options *options, struct mk_load_report *report, struct mk_error *err)
 {
 	const struct mk_load_options plain = { .what = "x.tar", .arch = "amd64" };
 	MK_CLEANUP(mk_registry_freep) struct mk_registry *registry = NULL;
@@ -166,8 +174,8 @@ static void expect_failure(struct mk_tar_writer *tar, const struct mk_load_optio
 static void test_docker_archive(void **state)
 {
 	struct fake_registry *fake = fake_registry_start();
-	struct mk_tar_writer *tar =
-		docker_archive("[\"echo:1\",\"example.local/me/echo:2\"]", 'B', NULL);
+	struct mk_tar_writer *tar = docker_archive(
+		"[\"echo:1\",\"example.local/me/echo:2\"]", 'B', NULL);
 	mk_autoloadreport report = { .images = NULL };
 	mk_autoerror err = { .code = MK_OK };
 	mk_autofree char *a = layer_digest('A', NULL);
@@ -199,8 +207,9 @@ static void test_hinted_layers(void **state)
 	mk_autofree char *a = layer_digest('A', NULL);
 	mk_autofree char *b = layer_digest('B', NULL);
 	struct mk_strlist layers = { .count = 0 };
-	struct mk_load_options options = { .what = "x.tar", .arch = "amd64", .layers = &layers,
-		.layers_count = 1 };
+	struct mk_load_options options = {
+		.what = "x.tar", .arch = "amd64", .layers = &layers, .layers_count = 1
+	};
 	mk_autoloadreport report = { .images = NULL };
 	mk_autoerror err = { .code = MK_OK };
 
@@ -230,8 +239,8 @@ static void test_compressed_layers(void **state)
 
 	(void)state;
 	assert_int_equal(load(fake, tar, NULL, &report, &err), 0);
-	assert_non_null(strstr(fake_registry_manifest(fake, "library/echo", "1"),
-		"layer.v1.tar+gzip"));
+	assert_non_null(
+		strstr(fake_registry_manifest(fake, "library/echo", "1"), "layer.v1.tar+gzip"));
 	fake_registry_stop(fake);
 	mk_tar_writer_free(tar);
 }
@@ -265,10 +274,13 @@ static void test_oci_layout_with_docker_names(void **state)
 	struct fake_registry *fake = fake_registry_start();
 	struct mk_tar_writer *tar = oci_archive(NULL, "arm64", "amd64");
 	mk_autofree char *layer = layer_digest('B', NULL);
-	mk_autofree char *config = mk_xasprintf("{\"os\":\"linux\",\"architecture\":\"amd64\","
-		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]}}", layer);
+	mk_autofree char *config = mk_xasprintf(
+		"{\"os\":\"linux\",\"architecture\":\"amd64\","
+		"\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\"]}}",
+		layer);
 	mk_autofree char *digest = digest_of(config, strlen(config));
-	mk_autofree char *manifest = mk_xasprintf("[{\"Config\":\"blobs/sha256/%s\","
+	mk_autofree char *manifest = mk_xasprintf(
+		"[{\"Config\":\"blobs/sha256/%s\","
 		"\"RepoTags\":[\"app:9\"],\"Layers\":[\"blobs/sha256/%s\"]}]",
 		digest + 7, layer + 7);
 	mk_autoloadreport report = { .images = NULL };
@@ -318,7 +330,7 @@ static struct mk_tar_writer *with_manifest(const char *manifest)
 	return tar;
 }
 
-#define ENTRY(config, tags, layers) \
+#define ENTRY(config, tags, layers)                                                                \
 	"[{\"Config\":\"" config "\",\"RepoTags\":" tags ",\"Layers\":" layers "}]"
 
 static void test_bad_archives(void **state)
@@ -353,8 +365,10 @@ static void test_bad_archives(void **state)
 	mk_tar_add_symlink(tar, "l", "/etc/passwd", 0, 0);
 	expect_failure(tar, NULL, MK_EINVALID, "link 'l' in the archive is absolute");
 	tar = mk_tar_writer_new(NULL);
-	add_layer(tar, "blobs/sha256/"
-		"0123456789012345678901234567890123456789012345678901234567890123", 'x', NULL);
+	add_layer(tar,
+		"blobs/sha256/"
+		"0123456789012345678901234567890123456789012345678901234567890123",
+		'x', NULL);
 	expect_failure(tar, NULL, MK_EINVALID, "contents of member 'blobs/sha256/0123");
 	expect_failure(oci_archive("a:1", "arm64", "s390x"), NULL, MK_EINVALID,
 		"docker.io/library/a:1 is not there for linux/amd64");
@@ -422,8 +436,8 @@ static void test_cut_in_a_layer(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct fake_registry *fake = fake_registry_start();
 		MK_CLEANUP(mk_registry_freep) struct mk_registry *registry = NULL;
-		MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *tar =
-			docker_archive("[\"echo:1\"]", 'B', NULL);
+		MK_CLEANUP(mk_tar_writer_freep)
+		struct mk_tar_writer *tar = docker_archive("[\"echo:1\"]", 'B', NULL);
 		struct cut_source source = { .tar = tar, .left = 100000, .interrupt = i == 1 };
 		const struct mk_load_options options = { .arch = "amd64" };
 		mk_autoloadreport report = { .images = NULL };
@@ -465,8 +479,7 @@ static void test_verified_and_found(void **state)
 	assert_int_equal(
 		mk_registry_has_image(registry, &other, report.images[0].id, &has, &err), 0);
 	assert_false(has);
-	assert_int_equal(
-		mk_registry_has_manifest(registry, "library/echo", "1", &has, &err), 0);
+	assert_int_equal(mk_registry_has_manifest(registry, "library/echo", "1", &has, &err), 0);
 	assert_true(has);
 	fake_registry_spoil(fake, true);
 	assert_int_equal(load(fake, tar, NULL, &report, &err), -MK_EREMOTE);

@@ -130,7 +130,8 @@ static void test_distance(void **state)
 
 static void test_guesses(void **state)
 {
-	static const char *const words[] = { "create", "delete", "get", "load", "build", "version" };
+	static const char *const words[] = { "create", "delete", "get", "load", "build",
+		"version" };
 	static const char *const cases[][2] = {
 		{ "craete", "create" },
 		{ "del", "delete" },

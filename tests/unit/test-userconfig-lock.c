@@ -131,8 +131,7 @@ static void assert_live(const char *message)
 	assert_int_equal(take(&lock, &err), -MK_ETIMEOUT);
 	assert_null(lock.path);
 	assert_string_equal(err.message, message);
-	assert_string_equal(err.hint,
-		"remove 'k.lock' if nothing is changing the file any more");
+	assert_string_equal(err.hint, "remove 'k.lock' if nothing is changing the file any more");
 	assert_int_equal(stat_of("k.lock").st_ino, before);
 }
 

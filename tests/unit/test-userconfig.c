@@ -198,25 +198,26 @@ static void test_twice_the_same_name(void **state)
 	assert_text("k", "clusters:\n- name: a\n- {}\n");
 	put("k", "users: [{name: mkcluster-dev}, {name: mkcluster-dev}, {name: z}]\nx: 1\n");
 	merge("k", &dev, false);
-	assert_text("k", "users:\n"
-			 "- name: mkcluster-dev\n"
-			 "  user:\n"
-			 "    client-certificate-data: Y2VydA==\n"
-			 "    client-key-data: a2V5\n"
-			 "- name: z\n"
-			 "x: 1\n"
-			 "clusters:\n"
-			 "- cluster:\n"
-			 "    certificate-authority-data: Y2E=\n"
-			 "    server: https://127.0.0.1:6443\n"
-			 "  name: mkcluster-dev\n"
-			 "contexts:\n"
-			 "- context:\n"
-			 "    cluster: mkcluster-dev\n"
-			 "    user: mkcluster-dev\n"
-			 "  name: mkcluster-dev\n"
-			 "apiVersion: v1\n"
-			 "kind: Config\n");
+	assert_text("k",
+		"users:\n"
+		"- name: mkcluster-dev\n"
+		"  user:\n"
+		"    client-certificate-data: Y2VydA==\n"
+		"    client-key-data: a2V5\n"
+		"- name: z\n"
+		"x: 1\n"
+		"clusters:\n"
+		"- cluster:\n"
+		"    certificate-authority-data: Y2E=\n"
+		"    server: https://127.0.0.1:6443\n"
+		"  name: mkcluster-dev\n"
+		"contexts:\n"
+		"- context:\n"
+		"    cluster: mkcluster-dev\n"
+		"    user: mkcluster-dev\n"
+		"  name: mkcluster-dev\n"
+		"apiVersion: v1\n"
+		"kind: Config\n");
 }
 
 static void test_empty_and_json_files(void **state)
@@ -230,8 +231,9 @@ static void test_empty_and_json_files(void **state)
 	put("k", "{\n\t\"kind\": \"Config\",\n\t\"clusters\": []\n}\n");
 	merge("k", &dev, true);
 	drop("k", "mkcluster-dev");
-	assert_text("k", "kind: Config\nclusters: []\ncontexts: []\nusers: []\napiVersion: v1\n"
-			 "current-context: \"\"\n");
+	assert_text("k",
+		"kind: Config\nclusters: []\ncontexts: []\nusers: []\napiVersion: v1\n"
+		"current-context: \"\"\n");
 }
 
 static void test_links(void **state)
@@ -244,8 +246,9 @@ static void test_links(void **state)
 	merge("link", &dev, true);
 	assert_true(S_ISLNK(stat_of("link").st_mode));
 	drop("link", "mkcluster-dev");
-	assert_text("dot/real", "x: 1\nclusters: []\ncontexts: []\nusers: []\napiVersion: v1\n"
-				"kind: Config\ncurrent-context: \"\"\n");
+	assert_text("dot/real",
+		"x: 1\nclusters: []\ncontexts: []\nusers: []\napiVersion: v1\n"
+		"kind: Config\ncurrent-context: \"\"\n");
 	merge("dangling", &dev, true);
 	assert_true(S_ISLNK(stat_of("dangling").st_mode));
 	assert_text("dot/none/yet", fresh);
@@ -262,8 +265,9 @@ static void test_list_of_files(void **state)
 	untouched = stat_of("d").st_ino;
 	assert_int_equal(setenv("KUBECONFIG", "absent:b:c:d:b", 1), 0);
 	drop(NULL, "mkcluster-dev");
-	assert_text("c", "apiVersion: v1\nclusters: []\ncontexts: []\ncurrent-context: \"\"\n"
-			 "kind: Config\nusers: []\n");
+	assert_text("c",
+		"apiVersion: v1\nclusters: []\ncontexts: []\ncurrent-context: \"\"\n"
+		"kind: Config\nusers: []\n");
 	assert_int_equal(stat_of("d").st_ino, untouched);
 	assert_false(mk_fs_exists("absent"));
 	merge(NULL, &dev, true);
