@@ -58,17 +58,14 @@ static int delete_one(struct mk_docker *docker, const char *name, const char *ku
 static int delete_all(struct mk_docker *docker, const char *kubeconfig,
 	struct mk_progress *progress, struct mk_error *err)
 {
-	mk_autojson *clusters = NULL;
-	const json_t *cluster;
-	size_t i;
-	int result = mk_cluster_list(docker, &clusters, err);
+	mk_autostrlist names = { .items = NULL };
+	int result = mk_cluster_names(docker, &names, err);
 
 	if (result < 0)
 		return result;
-	json_array_foreach (clusters, i, cluster) {
+	for (size_t i = 0; i < names.count; i++) {
 		mk_autoerror one = { .code = MK_OK };
-		int r = delete_one(
-			docker, mk_json_str(cluster, "name", ""), kubeconfig, progress, &one);
+		int r = delete_one(docker, names.items[i], kubeconfig, progress, &one);
 
 		if (r < 0 && result == 0) {
 			mk_error_move(err, &one);

@@ -78,6 +78,16 @@ static int run(const struct mk_invocation *inv, struct mk_error *err)
 	return inv->command->run(&context, inv->options, &inv->arguments, err);
 }
 
+/* For an error of the parse itself, which may come before the option. */
+static bool asks_for_quiet(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (mk_streq(argv[i], "-q") || mk_streq(argv[i], "--quiet"))
+			return true;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	mk_autoinvocation inv = { .command = NULL };
@@ -94,6 +104,6 @@ int main(int argc, char **argv)
 		r = mk_fail_errno(&err, "write to standard output");
 	if (r == 0)
 		return MK_EXIT_OK;
-	print_error(&err, inv.context.quiet);
+	print_error(&err, asks_for_quiet(argc, argv));
 	return exit_status(err.code);
 }

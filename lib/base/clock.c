@@ -8,6 +8,8 @@
 
 static volatile sig_atomic_t signals_seen;
 static volatile sig_atomic_t shielded;
+static int64_t delay_ms;
+static int64_t signal_ms; /* when mk_interrupted first saw the signal */
 
 int64_t mk_now_ms(void)
 {
@@ -56,7 +58,11 @@ void mk_interrupt_install(void)
 
 bool mk_interrupted(void)
 {
-	return signals_seen > 0 && !shielded;
+	if (signals_seen == 0 || shielded)
+		return false;
+	if (signal_ms == 0)
+		signal_ms = mk_now_ms();
+	return mk_now_ms() - signal_ms >= delay_ms;
 }
 
 bool mk_interrupt_seen(void)
@@ -69,6 +75,11 @@ void mk_interrupt_shield(bool on)
 	shielded = on;
 }
 
+void mk_interrupt_delay(int64_t ms)
+{
+	delay_ms = ms;
+}
+
 void mk_interrupt_raise(void)
 {
 	signals_seen = 1;
@@ -78,6 +89,8 @@ void mk_interrupt_reset(void)
 {
 	signals_seen = 0;
 	shielded = 0;
+	delay_ms = 0;
+	signal_ms = 0;
 }
 
 int mk_fail_interrupted(struct mk_error *err)

@@ -37,6 +37,10 @@ bool mk_interrupt_seen(void);
 /** While shielded, waits go on in spite of the first signal: the undo runs so. */
 void mk_interrupt_shield(bool on);
 
+/** Until it is set to 0 again, waits notice a signal only `ms` after it came: for
+ * requests whose effect must be known before they are given up. */
+void mk_interrupt_delay(int64_t ms);
+
 /** Set the flag as a signal would. For tests. */
 void mk_interrupt_raise(void);
 

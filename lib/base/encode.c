@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/encode.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/random.h>
@@ -106,6 +107,8 @@ int mk_random(void *data, size_t len, struct mk_error *err)
 	while (len > 0) {
 		ssize_t n = getrandom(p, len, 0);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n < 0)
 			return mk_fail_errno(err, "getrandom");
 		p += n;

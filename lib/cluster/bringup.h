@@ -46,6 +46,7 @@ struct mk_step {
 	const char *title;
 	int (*run)(struct mk_bringup *b, char **ret_note, struct mk_error *err);
 	bool (*skip)(const struct mk_bringup *b); /* NULL: never */
+	bool whole; /* the cluster is: a failure leaves it, only an interrupt undoes it */
 };
 
 extern const struct mk_step mk_create_steps[];
@@ -75,6 +76,9 @@ json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan 
  * it. 0 when none has, and when the node cannot be asked.
  */
 int mk_check_units(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
+
+/** MK_EBRINGUP when the first control plane has stopped or was restarted. */
+int mk_node_still_runs(void *bringup, struct mk_error *err) MK_CHECKED;
 
 /** Put what failed units and pods say about the failure into err->detail. */
 void mk_diagnose(struct mk_bringup *b, struct mk_error *err);

@@ -118,6 +118,29 @@ int mk_cluster_list(struct mk_docker *docker, json_t **ret, struct mk_error *err
 	return 0;
 }
 
+int mk_cluster_names(struct mk_docker *docker, struct mk_strlist *ret, struct mk_error *err)
+{
+	mk_autojson *clusters = NULL;
+	mk_autojson *networks = NULL;
+	const json_t *item;
+	size_t i;
+	int r = mk_cluster_list(docker, &clusters, err);
+
+	if (r == 0)
+		r = mk_network_list(docker, &networks, err);
+	if (r < 0)
+		return r;
+	json_array_foreach (clusters, i, item)
+		mk_strlist_add(ret, mk_json_str(item, "name", ""));
+	json_array_foreach (networks, i, item) {
+		const char *name = label(item, MK_LABEL_CLUSTER);
+
+		if (*name && !mk_strlist_has(ret, name))
+			mk_strlist_add(ret, name);
+	}
+	return 0;
+}
+
 static int not_found(struct mk_docker *docker, const char *name, struct mk_error *err)
 {
 	mk_autojson *clusters = NULL;
@@ -164,6 +187,8 @@ char *mk_cluster_url(const struct mk_docker *docker, const char *scheme, const c
 	const char *remote = mk_docker_remote_host(docker);
 	bool any = mk_after_prefix(address, "0.0.0.0:") != NULL;
 
+	if (remote && colon && strchr(remote, ':'))
+		return mk_xasprintf("%s://[%s]%s", scheme, remote, colon);
 	if (remote && colon)
 		return mk_xasprintf("%s://%s%s", scheme, remote, colon);
 	if (any)

@@ -32,6 +32,11 @@ int mk_cluster_nodes(
 /** All clusters: an array of {name, nodes, running, api, gateway, registry}. */
 int mk_cluster_list(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 
+/** The names of all clusters, also of those of which a killed run left only a
+ * network: added to `ret`. */
+int mk_cluster_names(
+	struct mk_docker *docker, struct mk_strlist *ret, struct mk_error *err) MK_CHECKED;
+
 /** The first control plane of a cluster: an object as in mk_cluster_nodes.
  * MK_ENOTFOUND names the clusters there are. */
 int mk_cluster_find(

@@ -57,6 +57,10 @@ static void undo(struct mk_bringup *b, struct mk_error *err)
 
 		(void)mk_fail(err, code, "%s; and cleaning up failed: %s", first, second.message);
 		mk_error_hint(err, "`mkcluster delete --name %s` removes the rest", b->spec->name);
+	} else if (err->code == MK_EINTR) {
+		mk_autofree char *first = mk_xstrdup(err->message);
+
+		(void)mk_fail(err, MK_EINTR, "%s; what it made is removed", first);
 	}
 }
 
@@ -83,6 +87,16 @@ static bool is_bringup(enum mk_code code)
 		code != MK_ETIMEOUT;
 }
 
+/* A cluster that answers is worth more than a tidy end. */
+static int fail_whole(struct mk_bringup *b, const char *phase, struct mk_error *err)
+{
+	(void)mk_error_wrap(err, "%s", phase);
+	mk_error_hint(err,
+		"the cluster runs: `mkcluster get kubeconfig --name %s` prints what was to be written",
+		b->spec->name);
+	return -(int)err->code;
+}
+
 static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *err)
 {
 	bool exist = b->plan.count > 0 && b->plan.nodes[0].container;
@@ -92,8 +106,7 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 	if (exist && is_bringup(err->code))
 		(void)mk_error_recode(err, MK_EBRINGUP);
 	if (err->code == MK_EINTR)
-		(void)mk_fail(err, MK_EINTR, "interrupted: %s%s", phase,
-			b->started && !b->options->retain ? "; what it made is removed" : "");
+		(void)mk_fail(err, MK_EINTR, "interrupted: %s", phase);
 	else if (b->started)
 		(void)mk_error_wrap(err, "%s", phase);
 	if (b->started && !b->options->retain)
@@ -115,6 +128,8 @@ static int run_steps(struct mk_bringup *b, struct mk_error *err)
 		if (step->skip && step->skip(b))
 			continue;
 		r = run_step(b, step, err);
+		if (r < 0 && step->whole && r != -MK_EINTR)
+			return fail_whole(b, step->title, err);
 		if (r < 0)
 			return fail_run(b, step->title, err);
 	}

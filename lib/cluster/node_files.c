@@ -85,14 +85,14 @@ static void set_node(
 {
 	const struct mk_plan *plan = &b->plan;
 	bool control_plane = node->role == MK_ROLE_CONTROL_PLANE;
-	bool several = plan->kube_count > 1;
+	bool workers = plan->kube_count > plan->control_planes;
 
 	mk_render_set(render, "NODE_NAME", node->name);
 	mk_render_set(render, "NODE_IP", node->ip);
 	mk_render_set(render, "NODE_POD_CIDR", node->pod_cidr ? node->pod_cidr : "");
 	mk_render_setf(render, "NODE_LABELS", "mkcluster.dev/role=%s", mk_role_name(node->role));
 	mk_render_set(render, "TAINTS",
-		control_plane && several
+		control_plane && workers
 			? "[{ key: node-role.kubernetes.io/control-plane, effect: NoSchedule }]"
 			: "[]");
 	mk_render_set(render, "KUBELET_AFTER",

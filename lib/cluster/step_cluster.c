@@ -165,6 +165,22 @@ static void note_gateway(void *payload, const char *name, size_t left)
 		*(int64_t *)payload = mk_now_ms();
 }
 
+/* The last word has the gateway itself, through the port the user will use. */
+static int wait_gateway(struct mk_bringup *b, const char *url, struct mk_error *err)
+{
+	for (;;) {
+		int64_t left = mk_remaining_ms(b->deadline);
+		int r = mk_http_wait_ok(
+			url, "/healthz", mk_deadline(left < 1000 ? left : 1000), err);
+
+		if (r != -MK_ETIMEOUT || mk_remaining_ms(b->deadline) == 0)
+			return r;
+		r = mk_node_still_runs(b, err);
+		if (r < 0)
+			return r;
+	}
+}
+
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	/* Prometheus too: without it the gateway answers no list of functions. */
@@ -177,9 +193,8 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	mk_autofree char *answered = NULL;
 	int r = wait_for(b, names, MK_ARRAY_LEN(names), note_gateway, &gateway, err);
 
-	/* The last word has the gateway itself, through the port the user will use. */
 	if (r == 0)
-		r = mk_http_wait_ok(url, "/healthz", b->deadline, err);
+		r = wait_gateway(b, url, err);
 	if (r < 0)
 		return r;
 	answered = mk_format_duration(gateway - start);

@@ -12,6 +12,10 @@
 
 #define SUBNET_TRIES 8
 
+/* An engine makes what it was asked for also when we hang up, after our undo has
+ * looked for it: an interrupt waits so long for its answer. */
+#define CREATE_GRACE_MS 3000
+
 /* Apart from the subnet, the name may be taken: by a run that was killed. */
 static bool is_overlap(int r, const struct mk_error *err)
 {
@@ -31,8 +35,9 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 	int r;
 
 	b->started = true;
+	mk_interrupt_delay(CREATE_GRACE_MS);
 	r = mk_network_create(b->docker, b->network, subnet, gateway, b->mtu, labels, &id, err);
-
+	mk_interrupt_delay(0);
 	if (r == -MK_EEXISTS && !is_overlap(r, err))
 		mk_error_hint(err,
 			"another run is making '%s', or left it: `mkcluster delete --name %s`",
@@ -68,12 +73,17 @@ static int create_containers(struct mk_bringup *b, struct mk_error *err)
 		items[i] = (struct mk_docker_item){ .method = "POST",
 			.path = mk_xasprintf("/containers/create?name=%s", b->plan.nodes[i].name),
 			.body = mk_node_container(b, &b->plan.nodes[i]) };
+	mk_interrupt_delay(CREATE_GRACE_MS);
 	r = for_all(b, items, "create node", err);
+	mk_interrupt_delay(0);
 	for (size_t i = 0; i < b->plan.count; i++) {
 		const char *id = mk_json_str(items[i].answer, "Id", NULL);
 
 		if (id)
 			b->plan.nodes[i].container = mk_xstrdup(id);
+		else if (r == 0)
+			r = mk_fail(err, MK_EREMOTE, "create node '%s': no Id in the answer",
+				b->plan.nodes[i].name);
 	}
 	if (r == -MK_EEXISTS)
 		mk_error_hint(err,
@@ -205,6 +215,8 @@ int mk_step_start_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *
 		if (r == 0)
 			r = create_network(b, err);
 	}
+	if (is_overlap(r, err))
+		return mk_error_recode(err, MK_EHOST);
 	if (r == 0)
 		r = start_all(b, err);
 	if (r < 0)
@@ -229,7 +241,7 @@ static int check_units_seldom(struct mk_bringup *b, struct mk_error *err)
 }
 
 /* Whether the first control plane, without which nothing begins, still runs. */
-static int still_runs(void *payload, struct mk_error *err)
+int mk_node_still_runs(void *payload, struct mk_error *err)
 {
 	struct mk_bringup *b = payload;
 	const struct mk_node_plan *node = &b->plan.nodes[0];
@@ -256,7 +268,11 @@ static int connect_api(struct mk_bringup *b, struct mk_error *err)
 
 	if (r == 0)
 		r = mk_kube_identity_parse(text.data, text.len, &identity, err);
-	return r == 0 ? mk_kube_new(&identity, &b->kube, err) : r;
+	if (r == 0)
+		r = mk_kube_new(&identity, &b->kube, err);
+	if (r == 0)
+		mk_kube_set_alive(b->kube, mk_node_still_runs, b);
+	return r;
 }
 
 int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err)
@@ -265,6 +281,6 @@ int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err
 
 	(void)ret_note;
 	if (r == 0)
-		r = mk_kube_wait_ready(b->kube, b->deadline, still_runs, b, err);
+		r = mk_kube_wait_ready(b->kube, b->deadline, mk_node_still_runs, b, err);
 	return r < 0 ? mk_error_wrap(err, "the API server of '%s' is not ready", b->spec->name) : 0;
 }

@@ -24,6 +24,24 @@ static int check_name(struct mk_bringup *b, struct mk_error *err)
 	return -MK_EEXISTS;
 }
 
+/* The image's label: an object of strings, and of nothing else. */
+static int parse_images(const char *text, json_t **ret, struct mk_error *err)
+{
+	mk_autojson *images = NULL;
+	const char *role;
+	json_t *image;
+	bool good;
+
+	good = mk_json_parse(text, strlen(text), "label", &images, err) == 0 &&
+		json_is_object(images);
+	json_object_foreach (images, role, image)
+		good = good && json_is_string(image);
+	if (!good)
+		return mk_fail(err, MK_EHOST, "its label io.mkcluster.images is damaged");
+	*ret = MK_TAKE(images);
+	return 0;
+}
+
 static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct mk_error *err)
 {
 	const char *images = json_string_value(json_object_get(labels, "io.mkcluster.images"));
@@ -36,8 +54,11 @@ static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct 
 		return -MK_EHOST;
 	}
 	b->provider = provider ? provider : "faas-netes";
-	return mk_json_parse(
-		images, strlen(images), "the image's label io.mkcluster.images", &b->images, err);
+	if (parse_images(images, &b->images, err) < 0) {
+		mk_error_hint(err, "`mkcluster build node-image` makes one");
+		return mk_error_wrap(err, "image '%s'", b->spec->image);
+	}
+	return 0;
 }
 
 static int check_image(struct mk_bringup *b, struct mk_error *err)

@@ -8,15 +8,16 @@ static bool no_openfaas(const struct mk_bringup *b)
 }
 
 const struct mk_step mk_create_steps[] = {
-	{ "Checking the host", mk_step_check_host, NULL },
-	{ "Making certificates", mk_step_make_secrets, NULL },
-	{ "Starting the nodes", mk_step_start_nodes, NULL },
-	{ "Waiting for the API server", mk_step_wait_api, NULL },
-	{ "Writing the kubeconfig", mk_step_write_kubeconfig, NULL },
-	{ "Applying manifests", mk_step_apply, NULL },
-	{ "Waiting for the nodes", mk_step_wait_nodes, NULL },
-	{ "Waiting for DNS", mk_step_wait_dns, NULL },
-	{ "Waiting for OpenFaaS", mk_step_wait_openfaas, no_openfaas },
+	{ "Checking the host", mk_step_check_host, NULL, false },
+	{ "Making certificates", mk_step_make_secrets, NULL, false },
+	{ "Starting the nodes", mk_step_start_nodes, NULL, false },
+	{ "Waiting for the API server", mk_step_wait_api, NULL, false },
+	{ "Applying manifests", mk_step_apply, NULL, false },
+	{ "Waiting for the nodes", mk_step_wait_nodes, NULL, false },
+	{ "Waiting for DNS", mk_step_wait_dns, NULL, false },
+	{ "Waiting for OpenFaaS", mk_step_wait_openfaas, no_openfaas, false },
+	/* Last, so that a bring-up that fails has not touched the user's file. */
+	{ "Writing the kubeconfig", mk_step_write_kubeconfig, NULL, true },
 };
 
 const size_t mk_create_step_count = MK_ARRAY_LEN(mk_create_steps);

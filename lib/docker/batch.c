@@ -54,7 +54,7 @@ static void fill(struct mk_docker *docker, struct batch *batch, const struct mk_
 static int take_answer(
 	struct mk_docker_item *item, const struct mk_http_response *response, struct mk_error *err)
 {
-	if (response->status >= 400)
+	if (response->status >= 300 && response->status != 304)
 		return mk_docker_refused(
 			item->method, item->path, response->status, response->body.data, err);
 	if (response->body.len == 0)

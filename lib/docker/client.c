@@ -80,13 +80,14 @@ static int connect_tcp(struct mk_docker *docker, const char *address, struct mk_
 	MK_CLEANUP(tls_files_done) struct tls_files files = { .ca = NULL };
 	mk_autofree char *url = NULL;
 	struct mk_http_options options = { .name = "engine" };
-	size_t host_len = strcspn(address, ":/");
+	bool is_ipv6 = address[0] == '[';
+	size_t host_len = is_ipv6 ? strcspn(address + 1, "]") : strcspn(address, ":/");
 	bool tls;
 	int r = load_tls(&files, &tls, err);
 
 	if (r < 0)
 		return r;
-	docker->remote_host = mk_xstrndup(address, host_len);
+	docker->remote_host = mk_xstrndup(address + is_ipv6, host_len);
 	url = mk_xasprintf(
 		"%s://%.*s", tls ? "https" : "http", (int)strcspn(address, "/"), address);
 	options.base_url = url;
@@ -238,6 +239,12 @@ int mk_docker_refused(
 int mk_docker_call(struct mk_docker *docker, const char *method, const char *path,
 	const json_t *body, json_t **ret, struct mk_error *err)
 {
+	return mk_docker_call_within(docker, MK_ENGINE_TIMEOUT_MS, method, path, body, ret, err);
+}
+
+int mk_docker_call_within(struct mk_docker *docker, int64_t ms, const char *method,
+	const char *path, const json_t *body, json_t **ret, struct mk_error *err)
+{
 	mk_autoresponse response = { .status = 0 };
 	mk_autofree char *full = mk_docker_path(docker, path);
 	/* Container environments and exec bodies are never secret, but cheap to wipe. */
@@ -247,13 +254,14 @@ int mk_docker_call(struct mk_docker *docker, const char *method, const char *pat
 		.path = full,
 		.body = text,
 		.body_len = text ? strlen(text) : 0,
-		.timeout_ms = MK_ENGINE_TIMEOUT_MS,
+		.timeout_ms = ms,
 	};
 	int r = mk_http_do(docker->http, &request, &response, err);
 
 	if (r < 0)
 		return r;
-	if (response.status >= 400)
+	/* Nothing redirects us; 304 is "it is so already". */
+	if (response.status >= 300 && response.status != 304)
 		return mk_docker_refused(method, path, response.status, response.body.data, err);
 	if (!ret)
 		return 0;

@@ -35,7 +35,8 @@ const char *mk_docker_api(const struct mk_docker *docker);
 /** Whether the engine is on this machine (a unix socket), as far as we can tell. */
 bool mk_docker_is_local(const struct mk_docker *docker);
 
-/** The host name of a tcp engine, where its published ports are; else NULL. Borrowed. */
+/** The host name of a tcp engine, where its published ports are (of
+ * IPv6, the address without brackets); else NULL. Borrowed. */
 const char *mk_docker_remote_host(const struct mk_docker *docker);
 
 /** Whether the running engine's API is at least `version` ("1.44"). */
@@ -69,6 +70,10 @@ void mk_docker_items_done(struct mk_docker_item *items, size_t count);
  * mk_docker_call; `*ret_failed`, when not NULL, is the index of its item. */
 int mk_docker_call_all(struct mk_docker *docker, struct mk_docker_item *items, size_t count,
 	size_t *ret_failed, struct mk_error *err) MK_CHECKED;
+
+/** The same, with a time limit of its own instead of MK_ENGINE_TIMEOUT_MS. */
+int mk_docker_call_within(struct mk_docker *docker, int64_t ms, const char *method,
+	const char *path, const json_t *body, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /** The error of an answer with a status of 400 or more. For this folder's files. */
 int mk_docker_refused(

@@ -10,6 +10,7 @@
 #include "lib/base/limits.h"
 
 #define FRAME_HEADER 8
+#define LOGS_TIMEOUT_MS 5000
 
 struct frames {
 	unsigned char header[FRAME_HEADER];
@@ -53,12 +54,12 @@ static int read_frames(
 		if (n < 0)
 			return (int)n;
 		take_frames(&frames, chunk, (size_t)n, ret);
-	} while (n > 0);
+	} while (n > 0 && !ret->full);
 	return 0;
 }
 
 static int create_exec(struct mk_docker *docker, const char *id, const char *const *argv,
-	char **ret, struct mk_error *err)
+	int64_t timeout_ms, char **ret, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/containers/%s/exec", id);
 	json_t *command = json_array();
@@ -69,14 +70,14 @@ static int create_exec(struct mk_docker *docker, const char *id, const char *con
 	for (size_t i = 0; argv[i]; i++)
 		(void)json_array_append_new(command, json_string(argv[i]));
 	body = mk_json_pack("{s:b,s:b,s:o}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", command);
-	r = mk_docker_call(docker, "POST", path, body, &answer, err);
+	r = mk_docker_call_within(docker, timeout_ms, "POST", path, body, &answer, err);
 	if (r < 0)
 		return r;
 	*ret = mk_xstrdup(mk_json_str(answer, "Id", ""));
 	return 0;
 }
 
-static int run_exec(struct mk_docker *docker, const char *exec, int64_t deadline,
+static int run_exec(struct mk_docker *docker, const char *exec, int64_t timeout_ms,
 	struct mk_buf *ret, struct mk_error *err)
 {
 	static const char body[] = "{\"Detach\":false,\"Tty\":false}";
@@ -88,10 +89,11 @@ static int run_exec(struct mk_docker *docker, const char *exec, int64_t deadline
 		.path = path,
 		.body = body,
 		.body_len = sizeof(body) - 1,
+		.timeout_ms = timeout_ms,
 	};
 	int r = mk_docker_open(docker, &request, &stream, err);
 
-	return r < 0 ? r : read_frames(stream, deadline, ret, err);
+	return r < 0 ? r : read_frames(stream, mk_deadline(timeout_ms), ret, err);
 }
 
 int mk_container_exec(struct mk_docker *docker, const char *id, const char *const *argv,
@@ -100,14 +102,14 @@ int mk_container_exec(struct mk_docker *docker, const char *id, const char *cons
 	mk_autofree char *exec = NULL;
 	mk_autofree char *path = NULL;
 	mk_autojson *state = NULL;
-	int r = create_exec(docker, id, argv, &exec, err);
+	int r = create_exec(docker, id, argv, timeout_ms, &exec, err);
 
 	if (r == 0)
-		r = run_exec(docker, exec, mk_deadline(timeout_ms), ret, err);
+		r = run_exec(docker, exec, timeout_ms, ret, err);
 	if (r < 0)
 		return mk_error_wrap(err, "run '%s' in %.12s", argv[0], id);
 	path = mk_xasprintf("/exec/%s/json", exec);
-	r = mk_docker_call(docker, "GET", path, NULL, &state, err);
+	r = mk_docker_call_within(docker, timeout_ms, "GET", path, NULL, &state, err);
 	if (r < 0)
 		return r;
 	*ret_status = (int)mk_json_int(state, "ExitCode", -1);
@@ -121,10 +123,10 @@ int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struc
 	mk_autofree char *short_path = mk_xasprintf(
 		"/containers/%s/logs?stdout=1&stderr=1&tail=%d", id, lines);
 	mk_autofree char *full = mk_docker_path(docker, short_path);
-	struct mk_http_request request = { .path = full };
+	struct mk_http_request request = { .path = full, .timeout_ms = LOGS_TIMEOUT_MS };
 	int r = mk_docker_open(docker, &request, &stream, err);
 
 	if (r < 0)
 		return r;
-	return read_frames(stream, mk_deadline(5000), ret, err);
+	return read_frames(stream, mk_deadline(LOGS_TIMEOUT_MS), ret, err);
 }

@@ -9,6 +9,8 @@
 
 struct mk_kube {
 	struct mk_http *http;
+	mk_kube_alive alive;
+	void *alive_payload;
 };
 
 int mk_kube_new(const struct mk_kube_identity *identity, struct mk_kube **ret, struct mk_error *err)
@@ -37,6 +39,17 @@ void mk_kube_free(struct mk_kube *kube)
 		return;
 	mk_http_free(kube->http);
 	free(kube);
+}
+
+void mk_kube_set_alive(struct mk_kube *kube, mk_kube_alive alive, void *payload)
+{
+	kube->alive = alive;
+	kube->alive_payload = payload;
+}
+
+int mk_kube_check(struct mk_kube *kube, struct mk_error *err)
+{
+	return kube->alive ? kube->alive(kube->alive_payload, err) : 0;
 }
 
 struct mk_http *mk_kube_http(struct mk_kube *kube)

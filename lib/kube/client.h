@@ -62,6 +62,12 @@ int mk_kube_wait_ready(struct mk_kube *kube, int64_t deadline,
 	int (*check)(void *payload, struct mk_error *err), void *payload,
 	struct mk_error *err) MK_CHECKED;
 
+/** Asked when a watch breaks off: 0 to open it again, -code to give up with `err`.
+ * For what knows whether the server's node still runs. */
+typedef int (*mk_kube_alive)(void *payload, struct mk_error *err);
+void mk_kube_set_alive(struct mk_kube *kube, mk_kube_alive alive, void *payload);
+int mk_kube_check(struct mk_kube *kube, struct mk_error *err) MK_CHECKED;
+
 struct mk_http *mk_kube_http(struct mk_kube *kube);
 
 #endif

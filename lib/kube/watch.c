@@ -4,6 +4,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/limits.h"
 
+#define REOPEN_MS 200
+
 struct watch {
 	struct mk_http_stream *stream;
 	struct mk_buf line;
@@ -98,9 +100,13 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 			return 0;
 		if (r < 0 && r != -MK_ENET)
 			return r;
-		if (mk_remaining_ms(deadline) == 0)
-			return mk_fail(err, MK_ETIMEOUT, "watch %s: no end in time", path);
-		r = mk_sleep_ms(200, err);
+		if (r == 0)
+			(void)mk_fail(err, MK_ENET, "watch %s: closed by the server", path);
+		if (mk_remaining_ms(deadline) <= REOPEN_MS)
+			return mk_error_recode(err, MK_ETIMEOUT);
+		r = mk_kube_check(kube, err);
+		if (r == 0)
+			r = mk_sleep_ms(REOPEN_MS, err);
 		if (r < 0)
 			return r;
 	}

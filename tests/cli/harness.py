@@ -22,6 +22,7 @@ DOCUMENTED = {1, 2, 3, 4, 5, 6, 130}
 NAME = "t1"
 NODE = f"{NAME}-control-plane"
 CONTEXT = f"mkcluster-{NAME}"
+NETWORK = f"mkcluster-{NAME}"
 
 # Written by hand, with a comment: a file that was rewritten shows.
 OTHER_KUBECONFIG = """\

@@ -3,7 +3,7 @@
 
 import time
 
-from cli.harness import NAME, NODE, CliTest, is_sanitized
+from cli.harness import NAME, NETWORK, NODE, CliTest, is_sanitized
 from fakes import wire
 from fakes.engine import NODE_IMAGE
 
@@ -97,16 +97,16 @@ class Races(CliTest):
         self.assert_code(result, 4)
         self.assert_said(result, f"mkcluster delete --name {NAME}")
         self.assertEqual(self.engine.labelled(), [NODE])
-        self.assertEqual(self.engine.removed, [NODE])  # our network of that name
+        self.assertEqual(self.engine.removed, [NETWORK])
         self.assert_untouched_kubeconfig()
 
     def test_network_left_by_a_killed_run(self):
-        self.engine.add_network(NODE, [{"Subnet": "10.213.77.0/24"}],
+        self.engine.add_network(NETWORK, [{"Subnet": "10.213.77.0/24"}],
                                 {"io.mkcluster.cluster": NAME, "io.mkcluster.run": "killed"})
         result = self.create()
         self.assert_code(result, 4)
         self.assert_said(result, "already exists", f"mkcluster delete --name {NAME}")
-        self.assertEqual(self.engine.labelled(), [NODE])
+        self.assertEqual(self.engine.labelled(), [NETWORK])
         creates = [line for line in self.engine.log() if "/networks/create" in line]
         self.assertEqual(len(creates), 1, "a name that is taken is not a subnet that is taken")
         self.assert_code(self.run_cli("delete", "--name", NAME), 0)
@@ -238,7 +238,7 @@ class BringUp(CliTest):
     def test_node_never_ready(self):
         self.behaviour.node_after = 10 ** 6
         self.failed(self.create("--timeout", "2s"), 6,
-                    f"^mkcluster: Waiting for the node: node '{NODE}' is not Ready")
+                    f"^mkcluster: Waiting for the nodes: not Ready: {NODE}")
 
     def waiting_pod(self):
         self.behaviour.pods = [
@@ -361,7 +361,7 @@ class CleanUp(CliTest):
         self.assert_said(result, "interrupted.*cleaning up failed: ",
                          f"^  `mkcluster delete --name {NAME}` removes the rest$")
         self.assertNotIn("is removed", result.err)
-        self.assertEqual(self.engine.labelled(), [NODE])
+        self.assertEqual(self.engine.labelled(), [NETWORK])
 
     def test_removal_in_progress(self):
         """409 from the engine: somebody removes it already."""
@@ -374,8 +374,9 @@ class CleanUp(CliTest):
     def each_request(self, kind):
         for nth in range(5):
             with self.subTest(nth=nth):
+                # The first two looks at the networks are of the choice of a subnet.
                 self.engine.faults = [wire.Fault(
-                    kind, "(DELETE|GET .*(io.mkcluster.run=|/networks))", nth=nth + 1, times=2)]
+                    kind, "(DELETE|GET .*(io.mkcluster.run=|/networks))", nth=nth + 2, times=2)]
                 result = self.create()
                 self.assert_code(result, 5)
                 self.engine.faults = []

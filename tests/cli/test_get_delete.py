@@ -186,7 +186,7 @@ class Delete(CliTest):
 
     def test_all_with_a_network_whose_container_is_gone(self):
         """A run that was killed early leaves a network alone."""
-        self.engine.add_network("a-control-plane", [{"Subnet": "10.213.9.0/24"}],
+        self.engine.add_network("mkcluster-a", [{"Subnet": "10.213.9.0/24"}],
                                 {"io.mkcluster.cluster": "a", "io.mkcluster.run": "x"})
         self.assert_code(self.run_cli("delete", "--all"), 0)
         self.assertEqual(self.engine.labelled(), [])
@@ -199,7 +199,7 @@ class Delete(CliTest):
         result = self.run_cli("delete", "--all")
         self.assert_code(result, 1)
         self.assert_said(result, "^mkcluster: delete cluster 'b': .*device busy")
-        self.assertEqual(set(self.engine.labelled()), {"b-control-plane"})
+        self.assertEqual(set(self.engine.labelled()), {"b-control-plane", "mkcluster-b"})
 
     def test_fails(self):
         self.engine.add_cluster(NAME)

@@ -163,9 +163,6 @@ class ApiServer(wire.Server):
         if request.query.get("resourceVersion") != "0":
             return self.refuse(request, "watch without resourceVersion=0")
         if request.path == "/api/v1/nodes":
-            wanted = f"metadata.name={self.node.name}"
-            if request.query.get("fieldSelector") != wanted:
-                return self.refuse(request, f"not {wanted}")
             return wire.Response(200, self.stream(self.nodes, end))
         if request.path == "/apis/apps/v1/deployments":
             return wire.Response(200, self.stream(self.deployments, end))

@@ -118,7 +118,7 @@ class Engine(wire.Server):
         labels = {"io.mkcluster.cluster": name, "io.mkcluster.role": "control-plane",
                   "io.mkcluster.run": secrets.token_hex(8), "io.mkcluster.ip": "10.213.99.2",
                   **labels}
-        self.add_network(f"{name}-control-plane", [{"Subnet": "10.213.99.0/24"}],
+        self.add_network(f"mkcluster-{name}", [{"Subnet": "10.213.99.0/24"}],
                          {k: labels[k] for k in ("io.mkcluster.cluster", "io.mkcluster.run")})
         return self.add_container(f"{name}-control-plane", labels)
 

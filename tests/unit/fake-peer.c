@@ -220,12 +220,40 @@ static bool listen_loopback(struct fake_peer *peer)
 	return true;
 }
 
+/* The thread may still be sending when the test's own strings are gone. */
+static void keep(struct peer_reply *reply)
+{
+	size_t len = reply->len > 0 || !reply->body ? reply->len : strlen(reply->body);
+	char *body = mk_xcalloc(len + 1, 1);
+
+	if (len > 0)
+		memcpy(body, reply->body, len);
+	reply->body = body;
+	reply->len = len;
+	reply->headers = mk_xstrdup(reply->headers ? reply->headers : "");
+}
+
+static void forget(struct fake_peer *peer)
+{
+	for (size_t i = 0; i < peer->count; i++) {
+		for (size_t n = 0; n < PEER_REPLIES; n++) {
+			free((char *)(uintptr_t)peer->routes[i].replies[n].body);
+			free((char *)(uintptr_t)peer->routes[i].replies[n].headers);
+		}
+	}
+	free(peer->routes);
+}
+
 struct fake_peer *fake_peer_start(const char *folder, const struct peer_route *routes, size_t count)
 {
 	struct fake_peer *peer = mk_xcalloc(1, sizeof(*peer));
 
 	peer->routes = mk_xcalloc(count, sizeof(*routes));
-	memcpy(peer->routes, routes, count * sizeof(*routes));
+	for (size_t i = 0; i < count; i++) {
+		peer->routes[i] = routes[i];
+		for (size_t n = 0; n < PEER_REPLIES; n++)
+			keep(&peer->routes[i].replies[n]);
+	}
 	peer->hits = mk_xcalloc(count, sizeof(size_t));
 	peer->count = count;
 	(void)pthread_mutex_init(&peer->mutex, NULL);
@@ -248,7 +276,7 @@ void fake_peer_stop(struct fake_peer *peer)
 		(void)unlink(peer->socket);
 	(void)pthread_mutex_destroy(&peer->mutex);
 	mk_strlist_done(&peer->log);
-	free(peer->routes);
+	forget(peer);
 	free(peer->hits);
 	free(peer->address);
 	free(peer->socket);

@@ -34,7 +34,8 @@ struct peer_route {
 
 struct fake_peer;
 
-/** Start serving on a unix socket below `folder`, or on loopback when NULL. */
+/** Start serving on a unix socket below `folder`, or on loopback when NULL. Bodies
+ * and header lines are copied. */
 struct fake_peer *fake_peer_start(
 	const char *folder, const struct peer_route *routes, size_t count);
 
