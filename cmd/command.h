@@ -45,6 +45,14 @@ struct mk_option {
 	const char *help;
 };
 
+/** The option that says which cluster; `options` is the command's own struct, whose
+ * member `name` it sets. */
+#define MK_NAME_OPTION(options, text)                                                              \
+	{                                                                                          \
+		.name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",          \
+		.offset = offsetof(options, name), .help = (text)                                  \
+	}
+
 /** What every command has besides its own options. */
 struct mk_context {
 	bool verbose;

@@ -22,12 +22,7 @@ struct options {
 static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
 
 static const struct mk_option options[] = {
-	{ .name = "name",
-		.letter = 'n',
-		.kind = MK_OPTION_STRING,
-		.value = "NAME",
-		.offset = offsetof(struct options, name),
-		.help = "the cluster's name (mkcluster)" },
+	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	{ .name = "config",
 		.kind = MK_OPTION_STRING,
 		.value = "FILE",

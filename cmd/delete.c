@@ -14,12 +14,7 @@ struct options {
 };
 
 static const struct mk_option options[] = {
-	{ .name = "name",
-		.letter = 'n',
-		.kind = MK_OPTION_STRING,
-		.value = "NAME",
-		.offset = offsetof(struct options, name),
-		.help = "the cluster's name (mkcluster)" },
+	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	{ .name = "all",
 		.letter = 'A',
 		.kind = MK_OPTION_ON,

@@ -15,11 +15,6 @@ struct options {
 	bool internal;
 };
 
-#define NAME_OPTION(text)                                                                          \
-	{                                                                                          \
-		.name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",          \
-		.offset = offsetof(struct options, name), .help = (text)                           \
-	}
 #define OUTPUT_OPTION                                                                              \
 	{                                                                                          \
 		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
@@ -29,11 +24,11 @@ struct options {
 
 static const struct mk_option list_options[] = { OUTPUT_OPTION };
 static const struct mk_option node_options[] = {
-	NAME_OPTION("only of this cluster (all)"),
+	MK_NAME_OPTION(struct options, "only of this cluster (all)"),
 	OUTPUT_OPTION,
 };
 static const struct mk_option kubeconfig_options[] = {
-	NAME_OPTION("the cluster's name (mkcluster)"),
+	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	OUTPUT_OPTION,
 	{ .name = "internal",
 		.kind = MK_OPTION_ON,
@@ -41,7 +36,7 @@ static const struct mk_option kubeconfig_options[] = {
 		.help = "with the address inside the cluster's network" },
 };
 static const struct mk_option password_options[] = {
-	NAME_OPTION("the cluster's name (mkcluster)"),
+	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	OUTPUT_OPTION,
 };
 

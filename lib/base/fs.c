@@ -49,8 +49,10 @@ int mk_fs_read(const char *path, struct mk_buf *ret, struct mk_error *err)
 	return read_all(fd, path, ret, err);
 }
 
-static int write_all(int fd, const char *path, const char *data, size_t len, struct mk_error *err)
+int mk_fs_write_all(int fd, const char *path, const void *bytes, size_t len, struct mk_error *err)
 {
+	const char *data = bytes;
+
 	while (len > 0) {
 		ssize_t n = write(fd, data, len);
 
@@ -90,7 +92,7 @@ static int fill_temporary(int fd, const char *temporary, const char *target, con
 	}
 	if (fchmod(fd, mode) < 0)
 		return mk_fail_errno(err, "set the mode of '%s'", temporary);
-	r = write_all(fd, temporary, data, len, err);
+	r = mk_fs_write_all(fd, temporary, data, len, err);
 	if (r < 0)
 		return r;
 	if (fsync(fd) < 0)

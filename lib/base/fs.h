@@ -20,6 +20,10 @@ int mk_fs_read(const char *path, struct mk_buf *ret, struct mk_error *err) MK_CH
 int mk_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
 	struct mk_error *err) MK_CHECKED;
 
+/** Write all bytes to a descriptor; `path` names it in the error. MK_ESYS. */
+int mk_fs_write_all(
+	int fd, const char *path, const void *bytes, size_t len, struct mk_error *err) MK_CHECKED;
+
 /** Make a directory and its parents (`mode` for new ones). */
 int mk_fs_mkdir_all(const char *path, mode_t mode, struct mk_error *err) MK_CHECKED;
 

@@ -75,19 +75,12 @@ static int pending_commit(struct pending *p, mode_t mode, struct mk_error *err)
 	return 0;
 }
 
-static int write_all(const struct pending *p, const char *data, size_t len, struct mk_error *err)
+static int pending_write(
+	const struct pending *p, const char *data, size_t len, struct mk_error *err)
 {
-	while (len > 0) {
-		ssize_t n = write(p->fd, data, len);
+	int r = mk_fs_write_all(p->fd, p->path, data, len, err);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return mk_fail_errno(err, "write '%s'", p->path);
-		data += n;
-		len -= (size_t)n;
-	}
-	return mk_interrupted() ? mk_fail_interrupted(err) : 0;
+	return r == 0 && mk_interrupted() ? mk_fail_interrupted(err) : r;
 }
 
 int mk_copy_file(const char *from, const char *to, mode_t mode, struct mk_error *err)
@@ -109,7 +102,7 @@ int mk_copy_file(const char *from, const char *to, mode_t mode, struct mk_error 
 			continue;
 		if (n < 0)
 			return mk_fail_errno(err, "read '%s'", from);
-		r = write_all(&pending, chunk, (size_t)n, err);
+		r = pending_write(&pending, chunk, (size_t)n, err);
 		if (r < 0)
 			return r;
 	} while (n != 0);
@@ -129,7 +122,7 @@ int mk_tar_write_file(struct mk_tar_writer *writer, const char *path, struct mk_
 		n = mk_tar_writer_read(writer, chunk, CHUNK, err);
 		if (n < 0)
 			return (int)n;
-		r = write_all(&pending, chunk, (size_t)n, err);
+		r = pending_write(&pending, chunk, (size_t)n, err);
 		if (r < 0)
 			return r;
 	} while (n > 0);

@@ -3,6 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
+#include "lib/base/fs.h"
 #include "lib/docker/container.h"
 #include "lib/docker/image.h"
 #include "lib/nodeimage/files.h"
@@ -76,21 +77,6 @@ int mk_podimage_compose(struct mk_tar_writer *layer, const char *reference, cons
 	return r < 0 ? mk_error_wrap(err, "compose image '%s'", reference) : 0;
 }
 
-static int write_chunk(int fd, const char *path, const char *data, size_t len, struct mk_error *err)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return mk_fail_errno(err, "write '%s'", path);
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int save_export(
 	struct mk_docker *docker, const char *id, const char *path, struct mk_error *err)
 {
@@ -109,7 +95,7 @@ static int save_export(
 		n = mk_http_read(stream, chunk, sizeof(chunk), -1, err);
 		if (n < 0)
 			return (int)n;
-		r = write_chunk(fd, path, chunk, (size_t)n, err);
+		r = mk_fs_write_all(fd, path, chunk, (size_t)n, err);
 		if (r < 0)
 			return r;
 	} while (n > 0);
