@@ -34,12 +34,21 @@ static int exit_status(enum mk_code code)
 	return MK_EXIT_FAIL;
 }
 
+static void print_detail(const char *detail)
+{
+	(void)fprintf(stderr, "%s%s", detail, mk_has_suffix(detail, "\n") ? "" : "\n");
+}
+
+/* Logs lead up to the line that sums them up; further mistakes follow the first. */
 static void print_error(const struct mk_error *err, bool quiet)
 {
-	if (err->detail && !quiet)
-		(void)fprintf(
-			stderr, "%s%s", err->detail, mk_has_suffix(err->detail, "\n") ? "" : "\n");
+	bool follows = err->code == MK_EUSAGE;
+
+	if (err->detail && !quiet && !follows)
+		print_detail(err->detail);
 	(void)fprintf(stderr, "mkcluster: %s\n", err->message);
+	if (err->detail && !quiet && follows)
+		print_detail(err->detail);
 	if (err->hint && !quiet)
 		(void)fprintf(stderr, "  %s\n", err->hint);
 }

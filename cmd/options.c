@@ -367,6 +367,8 @@ int mk_options_parse(int argc, char **argv, struct mk_invocation *ret, struct mk
 	return 0;
 }
 
+#define HELP_COLUMN 32
+
 static void print_option(FILE *out, const struct mk_option *option)
 {
 	mk_autofree char *value = value_of(option);
@@ -374,7 +376,10 @@ static void print_option(FILE *out, const struct mk_option *option)
 		option->letter ? option->letter : ' ', option->letter ? "," : " ", option->name,
 		*value ? " " : "", value);
 
-	(void)fprintf(out, "  %-32s %s\n", left, option->help);
+	if (strlen(left) > HELP_COLUMN)
+		(void)fprintf(out, "  %s\n  %*s %s\n", left, HELP_COLUMN, "", option->help);
+	else
+		(void)fprintf(out, "  %-*s %s\n", HELP_COLUMN, left, option->help);
 }
 
 void mk_help_overview(FILE *out, const char *group)

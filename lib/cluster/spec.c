@@ -130,11 +130,12 @@ int mk_cluster_spec_load(struct mk_cluster_spec *spec, const char *path, struct 
 {
 	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	struct header header = { .spec = *spec };
+	const char *what = mk_streq(path, "-") ? "standard input" : path;
 	int r = mk_fs_read(path, &text, err);
 
 	if (r < 0)
 		return mk_error_recode(err, MK_EUSAGE);
-	r = mk_decode_yaml(text.data, text.len, path, &table, &header, err);
+	r = mk_decode_yaml(text.data, text.len, what, &table, &header, err);
 	/* After an error too: what was replaced belongs to the caller's spec again. */
 	*spec = header.spec;
 	free(header.api_version);
