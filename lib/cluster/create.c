@@ -103,6 +103,9 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 
 	if (exist && err->code != MK_EINTR)
 		mk_diagnose(b, err);
+	/* Ctrl-C while the reasons are collected: the user has seen enough. */
+	if (mk_interrupted())
+		(void)mk_fail_interrupted(err);
 	if (exist && is_bringup(err->code))
 		(void)mk_error_recode(err, MK_EBRINGUP);
 	if (err->code == MK_EINTR)
