@@ -25,7 +25,8 @@ struct mk_bringup {
 	int64_t next_unit_check;
 
 	char *run_id;
-	char *network; /* its name */
+	char *network;    /* its name */
+	char *network_id; /* two runs of one name may both have made one */
 	struct mk_cidr subnet;
 	int64_t mtu;
 	struct mk_plan plan;

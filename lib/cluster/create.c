@@ -14,6 +14,7 @@ static void bringup_done(struct mk_bringup *b)
 	mk_pki_bundle_free(b->pki);
 	free(b->run_id);
 	free(b->network);
+	free(b->network_id);
 	mk_plan_done(&b->plan);
 	json_decref(b->images);
 	json_decref(b->image_info);

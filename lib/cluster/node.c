@@ -77,7 +77,7 @@ static json_t *host_config(
 	json_t *host;
 
 	/* Back after a reboot or an engine restart, not after `docker stop`. */
-	host = mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:{s:s},s:b}", "NetworkMode", b->network,
+	host = mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:{s:s},s:b}", "NetworkMode", b->network_id,
 		"CgroupnsMode", "private", "Tmpfs", "/tmp", "exec,mode=1777", "/run",
 		"exec,mode=755", "PortBindings", bindings, "RestartPolicy", "Name",
 		"unless-stopped", "Init", 0);
@@ -98,6 +98,6 @@ json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan 
 		"container=docker",
 		/* systemd as first process ignores SIGTERM; this one is "halt". */
 		"StopSignal", "SIGRTMIN+3", "Volumes", "/var", "ExposedPorts", exposed,
-		"HostConfig", host, "NetworkingConfig", "EndpointsConfig", b->network, "IPAMConfig",
-		"IPv4Address", node->ip);
+		"HostConfig", host, "NetworkingConfig", "EndpointsConfig", b->network_id,
+		"IPAMConfig", "IPv4Address", node->ip);
 }

@@ -31,12 +31,12 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 		"{s:s,s:s}", MK_LABEL_CLUSTER, b->spec->name, MK_LABEL_RUN, b->run_id);
 	mk_autofree char *subnet = mk_cidr_print(&b->subnet);
 	mk_autofree char *gateway = mk_cidr_address(&b->subnet, 1);
-	mk_autofree char *id = NULL;
 	int r;
 
 	b->started = true;
 	mk_interrupt_delay(CREATE_GRACE_MS);
-	r = mk_network_create(b->docker, b->network, subnet, gateway, b->mtu, labels, &id, err);
+	r = mk_network_create(
+		b->docker, b->network, subnet, gateway, b->mtu, labels, &b->network_id, err);
 	mk_interrupt_delay(0);
 	if (r == -MK_EEXISTS && !is_overlap(r, err))
 		mk_error_hint(err,

@@ -130,7 +130,7 @@ class HappyPath(CliTest):
         self.assertEqual(network["Labels"],
                          {"io.mkcluster.cluster": NAME, "io.mkcluster.run": run})
         addresses = self.container.config["NetworkingConfig"]["EndpointsConfig"]
-        self.assertEqual(addresses, {NETWORK: {"IPAMConfig": {"IPv4Address": f"{prefix}.2"}}})
+        self.assertEqual(addresses, {network["Id"]: {"IPAMConfig": {"IPv4Address": f"{prefix}.2"}}})
 
     def test_ports_are_published_on_loopback_only(self):
         self.assertEqual(self.container.bindings(), {

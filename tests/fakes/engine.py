@@ -293,7 +293,7 @@ class Engine(wire.Server):
         if container.state == "running":
             return wire.Response(304)
         mode = container.host_config["NetworkMode"]
-        if mode not in [n["Name"] for n in self.networks.values()]:
+        if mode not in [n[k] for n in self.networks.values() for k in ("Id", "Name")]:
             return self.error(404, f"network {mode} not found")
         if container.host_config.get("Privileged") and self.refuse_privileged:
             return self.error(500, "failed to create shim: OCI runtime create failed: "
@@ -409,7 +409,7 @@ class Engine(wire.Server):
                 if key not in (network["Id"], network["Name"]):
                     continue
                 users = [c for c in self.containers.values()
-                         if c.host_config.get("NetworkMode") == network["Name"] and
+                         if c.host_config.get("NetworkMode") in (network["Id"], network["Name"]) and
                          c.state == "running"]
                 if users:
                     return self.error(403, f"error while removing network: network "

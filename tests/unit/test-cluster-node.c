@@ -30,6 +30,7 @@ static struct mk_bringup bringup(const struct mk_cluster_spec *spec)
 	};
 	char *note = NULL;
 
+	b.network_id = mk_xstrdup("net1");
 	assert_int_equal(mk_step_make_secrets(&b, &note, &w.err), 0);
 	free(note);
 	return b;
@@ -41,6 +42,7 @@ static void bringup_done(struct mk_bringup *b)
 	mk_pki_bundle_free(b->pki);
 	free(b->run_id);
 	free(b->network);
+	free(b->network_id);
 	mk_plan_done(&b->plan);
 	json_decref(b->images);
 	mk_secret_free(b->password);
@@ -67,13 +69,13 @@ static char *expected_container(const char *profile, bool openfaas)
 		"\"io.mkcluster.registry\":\"127.0.0.1:5001\"%s},"
 		"\"Env\":[\"container=docker\"],\"StopSignal\":\"SIGRTMIN+3\","
 		"\"Volumes\":{\"/var\":{}},\"ExposedPorts\":{\"6443/tcp\":{},\"5000/tcp\":{}%s},"
-		"\"HostConfig\":{\"NetworkMode\":\"mkcluster-mkcluster\","
+		"\"HostConfig\":{\"NetworkMode\":\"net1\","
 		"\"CgroupnsMode\":\"private\",\"Tmpfs\":{\"/tmp\":\"exec,mode=1777\","
 		"\"/run\":\"exec,mode=755\"},\"PortBindings\":{"
 		"\"6443/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"6001\"}],"
 		"\"5000/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"5001\"}]%s},"
 		"\"RestartPolicy\":{\"Name\":\"unless-stopped\"},\"Init\":false%s},"
-		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"mkcluster-mkcluster\":"
+		"\"NetworkingConfig\":{\"EndpointsConfig\":{\"net1\":"
 		"{\"IPAMConfig\":{\"IPv4Address\":\"10.213.7.2\"}}}}}",
 		openfaas ? ",\"io.mkcluster.gateway\":\"127.0.0.1:31112\"" : "",
 		openfaas ? ",\"31112/tcp\":{}" : "", openfaas ? GATEWAY_PORT : "", profile);
