@@ -128,6 +128,23 @@ static int start_containers(struct mk_bringup *b, struct mk_error *err)
 	return r;
 }
 
+/*
+ * Two runs of one name may both have made a network before one of them lost the
+ * race for the container; until it has removed its own, the engine finds two.
+ */
+static int start_when_alone(struct mk_bringup *b, struct mk_error *err)
+{
+	int64_t deadline = mk_deadline(5000);
+	int r = start_containers(b, err);
+
+	while (r < 0 && strstr(err->message, "is ambiguous") && mk_remaining_ms(deadline) > 0) {
+		r = mk_sleep_ms(100, err);
+		if (r == 0)
+			r = start_containers(b, err);
+	}
+	return r;
+}
+
 /* Create, fill and start all nodes with one profile. */
 static int try_profile(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err)
 {
@@ -138,7 +155,7 @@ static int try_profile(struct mk_bringup *b, enum mk_profile profile, struct mk_
 	r = create_containers(b, err);
 	if (r == 0)
 		r = fill_containers(b, err);
-	return r == 0 ? start_containers(b, err) : r;
+	return r == 0 ? start_when_alone(b, err) : r;
 }
 
 static int remove_containers(struct mk_bringup *b, struct mk_error *err)
