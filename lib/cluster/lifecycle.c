@@ -119,8 +119,9 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 	return r == 0 ? wait_gateway(docker, nodes, deadline, err) : r;
 }
 
-int mk_cluster_start(
-	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
+/* Let every node run that does not, the stopped ones too if asked, and wait. */
+static int bring_back(struct mk_docker *docker, const char *name, bool stopped, int64_t deadline,
+	struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
 	mk_autojson *nodes = NULL;
@@ -128,23 +129,21 @@ int mk_cluster_start(
 
 	if (r == 0)
 		r = for_nodes(docker, nodes, "unpause", "paused", err);
-	if (r == 0)
+	if (r == 0 && stopped)
 		r = for_nodes(docker, nodes, "start", NULL, err);
 	if (r == 0)
 		r = started_at(docker, nodes, &names, &since, err);
 	return r == 0 ? wait_cluster(docker, name, nodes, &names, &since, deadline, err) : r;
 }
 
+int mk_cluster_start(
+	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
+{
+	return bring_back(docker, name, /* stopped= */ true, deadline, err);
+}
+
 int mk_cluster_resume(
 	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
 {
-	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
-	mk_autojson *nodes = NULL;
-	int r = list_nodes(docker, name, &nodes, err);
-
-	if (r == 0)
-		r = for_nodes(docker, nodes, "unpause", "paused", err);
-	if (r == 0)
-		r = started_at(docker, nodes, &names, &since, err);
-	return r == 0 ? wait_cluster(docker, name, nodes, &names, &since, deadline, err) : r;
+	return bring_back(docker, name, /* stopped= */ false, deadline, err);
 }
