@@ -174,6 +174,8 @@ static int run(const struct mk_context *context, const void *opts,
 	if (r == 0)
 		r = mk_cluster_spec_check(&spec, err);
 	if (r == 0)
+		mk_cluster_spec_settle(&spec);
+	if (r == 0)
 		r = mk_docker_new(NULL, &docker, err);
 	if (r == 0)
 		r = mk_cluster_create(docker, &spec, &create, &result, err);

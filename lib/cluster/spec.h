@@ -23,6 +23,71 @@ enum mk_profile {
 	MK_PROFILE_RESTRICTED, /* all capabilities but CAP_SYS_RESOURCE */
 };
 
+enum mk_proxy_mode {
+	MK_PROXY_IPTABLES,
+	MK_PROXY_NFTABLES,
+	MK_PROXY_NONE, /* no kube-proxy: a CNI of the user's replaces it */
+};
+
+/** How mounts made below a mount travel (mount_namespaces(7)). */
+enum mk_propagation {
+	MK_PROPAGATION_NONE,
+	MK_PROPAGATION_HOST_TO_CONTAINER, /* rslave */
+	MK_PROPAGATION_BIDIRECTIONAL,     /* rshared */
+};
+
+enum mk_protocol { MK_PROTOCOL_TCP, MK_PROTOCOL_UDP, MK_PROTOCOL_SCTP };
+
+/** A folder or file of the engine's host in a node. */
+struct mk_mount_spec {
+	char *host_path; /* absolute once the spec is settled */
+	char *container_path;
+	bool read_only;
+	bool selinux_relabel;
+	enum mk_propagation propagation;
+};
+
+/** A port of a node that is published on the host. */
+struct mk_port_spec {
+	int64_t container_port;
+	int64_t host_port;    /* 0: a free one is chosen, and kept */
+	char *listen_address; /* NULL: the spec's api_address */
+	enum mk_protocol protocol;
+};
+
+struct mk_taint_spec {
+	char *key;
+	char *value;  /* may be NULL */
+	char *effect; /* NoSchedule, PreferNoSchedule, NoExecute */
+};
+
+enum mk_node_role { MK_NODE_CONTROL_PLANE, MK_NODE_WORKER };
+
+/** What one node has that others need not have. All zero is a plain control plane. */
+struct mk_node_spec {
+	enum mk_node_role role;
+	char *image;    /* NULL: the cluster's */
+	char *ip;       /* NULL: the plan gives one */
+	char *cpus;     /* "1.5": of the engine's host, or NULL */
+	char *memory;   /* "2Gi", or NULL */
+	json_t *labels; /* of the Kubernetes node; NULL: none */
+	struct mk_taint_spec *taints;
+	size_t taint_count;
+	bool taints_given;    /* an empty list says: not even the usual one */
+	json_t *kubelet_args; /* flag without dashes -> value; NULL: none */
+	struct mk_mount_spec *mounts;
+	size_t mount_count;
+	struct mk_port_spec *ports;
+	size_t port_count;
+};
+
+/** Where the images of one upstream registry are really taken from. */
+struct mk_registry_spec {
+	char *host;                /* "docker.io", "ghcr.io:443", or "*" for all others */
+	struct mk_strlist mirrors; /* URLs, tried in order before the registry itself */
+	bool insecure;             /* do not check the mirrors' certificates */
+};
+
 struct mk_cluster_spec {
 	char *name;
 	char *image;
@@ -30,21 +95,53 @@ struct mk_cluster_spec {
 	int64_t control_planes; /* odd */
 	int64_t workers;
 	bool openfaas;
+	bool storage;     /* the default StorageClass */
+	bool metrics;     /* metrics-server */
 	bool unsafe_etcd; /* no fsync: for clusters that are thrown away */
 	enum mk_profile profile;
 	char *pod_subnet;
 	char *service_subnet;
+	char *node_subnet; /* NULL: one that is free */
 	char *api_address; /* of the host: where ports are published */
 	int64_t api_port;  /* 0: any free one */
 	int64_t gateway_port;
 	int64_t registry_port; /* of the host */
 	struct mk_strlist api_sans;
+	enum mk_proxy_mode proxy_mode;
+	bool no_cni; /* the user brings one */
+	struct mk_strlist dns_search;
+	bool dns_search_given; /* an empty list says: none at all */
+
+	/* Further settings of the components; NULL: none. */
+	json_t *feature_gates;  /* name -> bool, of every component */
+	json_t *runtime_config; /* "api/alpha" -> "true", of the API server */
+	json_t *api_server_args, *controller_manager_args, *scheduler_args, *etcd_args,
+		*kubelet_args, *proxy_args; /* flag without dashes -> value */
+
+	struct mk_strlist containerd_patches; /* TOML, merged over ours in this order */
+	struct mk_registry_spec *registries;
+	size_t registry_count;
+	struct mk_strlist ca_certificates; /* PEM, trusted by containerd in every node */
+
+	/* One for each node once the spec is settled: control planes first, then workers. */
+	struct mk_node_spec *nodes;
+	size_t node_count;
 };
 
 /** The defaults. Release with mk_cluster_spec_done. */
 struct mk_cluster_spec mk_cluster_spec_init(void);
 void mk_cluster_spec_done(struct mk_cluster_spec *spec);
 #define mk_autospec MK_CLEANUP(mk_cluster_spec_done) struct mk_cluster_spec
+
+/**
+ * Make `nodes` complete: without a list, plain nodes by the two counts; with one,
+ * the counts by the list, control planes first and otherwise in its order. Doing
+ * it again changes nothing. Every user of a spec but the decoder needs it settled.
+ */
+void mk_cluster_spec_settle(struct mk_cluster_spec *spec);
+
+/** Free what one node's spec owns. */
+void mk_node_spec_done(struct mk_node_spec *node);
 
 /**
  * Read a config file ("-" is standard input) over what the spec holds: kind

@@ -144,6 +144,30 @@ static void test_load(void **state)
 	assert_true(spec.unsafe_etcd);
 }
 
+/* Counts become nodes, a list of nodes is put in order, and its own counts hold. */
+static void test_settle(void **state)
+{
+	mk_autospec spec = mk_cluster_spec_init();
+
+	(void)state;
+	spec.control_planes = 3;
+	spec.workers = 1;
+	for (int twice = 0; twice < 2; twice++) {
+		mk_cluster_spec_settle(&spec);
+		assert_int_equal(spec.node_count, 4);
+		assert_int_equal(spec.nodes[2].role, MK_NODE_CONTROL_PLANE);
+		assert_int_equal(spec.nodes[3].role, MK_NODE_WORKER);
+	}
+	spec.nodes[0].role = MK_NODE_WORKER;
+	spec.nodes[0].image = mk_xstrdup("first/worker:1");
+	spec.nodes[1].role = MK_NODE_WORKER;
+	mk_cluster_spec_settle(&spec);
+	assert_int_equal(spec.control_planes, 1);
+	assert_int_equal(spec.workers, 3);
+	assert_int_equal(spec.nodes[0].role, MK_NODE_CONTROL_PLANE);
+	assert_string_equal(spec.nodes[1].image, "first/worker:1");
+}
+
 /* A file says only what differs. */
 static void test_defaults(void **state)
 {
@@ -371,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_load_refusals),
 		cmocka_unit_test(test_absent_file),
