@@ -160,6 +160,8 @@ static int make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_s
 
 	if (mk_interrupted())
 		return mk_fail_interrupted(err);
+	if (secret->key)
+		return 0;
 	r = mk_key_new(key_kind(spec, row), &secret->key, err);
 	if (r == 0 && row->common_name)
 		r = make_cert(bundle, spec, row, node, err);
@@ -200,26 +202,68 @@ static struct mk_pki_bundle *prepare(const struct mk_pki_spec *spec)
 	return bundle;
 }
 
+/* All rows whose secrets are not there yet. */
+static int make_rows(
+	const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec, struct mk_error *err)
+{
+	size_t count;
+	const struct mk_pki_row *rows = mk_pki_rows(&count);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = make_row(bundle, spec, &rows[i], err);
+	return r;
+}
+
 int mk_pki_bundle_new(
 	const struct mk_pki_spec *spec, struct mk_pki_bundle **ret, struct mk_error *err)
 {
 	mk_autopki *bundle = NULL;
-	const struct mk_pki_row *rows;
-	size_t count;
 	int r = check_spec(spec, err);
 
 	if (r < 0)
 		return r;
 	bundle = prepare(spec);
-	rows = mk_pki_rows(&count);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = make_row(bundle, spec, &rows[i], err);
+	r = make_rows(bundle, spec, err);
 	if (r == 0)
 		r = mk_encryption_config_new(&bundle->encryption, err);
+	if (r == 0)
+		*ret = MK_TAKE(bundle);
+	return r;
+}
+
+static int read_authorities(
+	struct mk_pki_bundle *bundle, const struct mk_pki_source *source, struct mk_error *err)
+{
+	size_t count;
+	const struct mk_pki_row *rows = mk_pki_rows(&count);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		if (mk_pki_is_authority(&rows[i]))
+			r = mk_pki_read_authority(
+				source, &rows[i], mk_pki_bundle_at(bundle, &rows[i], 0), err);
+	}
+	if (r == 0)
+		r = source->read(source->arg, MK_PKI_ENCRYPTION_PATH, &bundle->encryption, err);
+	return r;
+}
+
+int mk_pki_bundle_join(const struct mk_pki_spec *spec, const struct mk_pki_source *source,
+	struct mk_pki_bundle **ret, struct mk_error *err)
+{
+	mk_autopki *bundle = NULL;
+	int r = check_spec(spec, err);
+
 	if (r < 0)
 		return r;
-	*ret = MK_TAKE(bundle);
-	return 0;
+	bundle = prepare(spec);
+	r = read_authorities(bundle, source, err);
+	if (r == 0)
+		r = make_rows(bundle, spec, err);
+	if (r == 0)
+		*ret = MK_TAKE(bundle);
+	return r;
 }
 
 void mk_pki_bundle_free(struct mk_pki_bundle *bundle)

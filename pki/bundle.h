@@ -50,6 +50,22 @@ struct mk_pki_bundle;
 int mk_pki_bundle_new(const struct mk_pki_spec *spec, struct mk_pki_bundle **ret,
 	struct mk_error *err) MK_CHECKED;
 
+/** Where the files of a cluster that exists are: `read` appends the one at the
+ * absolute path to `ret`, or fails. */
+struct mk_pki_source {
+	int (*read)(void *arg, const char *path, struct mk_buf *ret, struct mk_error *err);
+	void *arg;
+};
+
+/**
+ * As mk_pki_bundle_new, for nodes that join a cluster: its CAs, the key of its
+ * service account tokens and its encryption keys are read from a control plane's
+ * files; all else is made anew for every node of the spec and signed by them.
+ * MK_EINVALID also when what was read does not belong together.
+ */
+int mk_pki_bundle_join(const struct mk_pki_spec *spec, const struct mk_pki_source *source,
+	struct mk_pki_bundle **ret, struct mk_error *err) MK_CHECKED;
+
 /** Wipe all keys and free; NULL is fine. */
 void mk_pki_bundle_free(struct mk_pki_bundle *bundle);
 MK_DEFINE_CLEANUP(struct mk_pki_bundle *, mk_pki_bundle_free);

@@ -24,4 +24,11 @@ struct mk_pki_bundle {
 struct mk_pki_secret *mk_pki_bundle_at(
 	const struct mk_pki_bundle *bundle, const struct mk_pki_row *row, size_t node);
 
+/** Whether a row is one that mk_pki_bundle_join reads instead of making it. */
+bool mk_pki_is_authority(const struct mk_pki_row *row);
+
+/** Read the key of an authority and, unless it only signs tokens, its certificate. */
+int mk_pki_read_authority(const struct mk_pki_source *source, const struct mk_pki_row *row,
+	struct mk_pki_secret *ret, struct mk_error *err) MK_CHECKED;
+
 #endif
