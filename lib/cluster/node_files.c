@@ -7,8 +7,11 @@
 #include "lib/archive/tar_writer.h"
 #include "lib/base/limits.h"
 #include "lib/cluster/bringup.h"
+#include "lib/cluster/file_list.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
+
+#include <sys/stat.h>
 
 #define UNITS_TARGET "/etc/systemd/system/"
 
@@ -136,7 +139,7 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	return 0;
 }
 
-static int add_rendered(const struct mk_render *render, struct mk_tar_writer *tar,
+static int add_rendered(const struct mk_render *render, struct mk_node_files *ret,
 	const char *source, const char *target, struct mk_error *err)
 {
 	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
@@ -144,11 +147,11 @@ static int add_rendered(const struct mk_render *render, struct mk_tar_writer *ta
 	int r = mk_render_file(render, source, &text, err);
 
 	if (r == 0)
-		mk_tar_add_text(tar, target, file->mode, text.data);
+		mk_node_files_add(ret, target, file->mode, text.data);
 	return r;
 }
 
-static int add_unit(const struct mk_render *render, struct mk_tar_writer *tar,
+static int add_unit(const struct mk_render *render, struct mk_node_files *ret,
 	const struct mk_embedded *file, struct mk_error *err)
 {
 	const char *name = strrchr(file->path, '/') + 1;
@@ -157,42 +160,42 @@ static int add_unit(const struct mk_render *render, struct mk_tar_writer *tar,
 
 	/* What other units pull in is not started by itself. */
 	if (strstr(file->data, "[Install]"))
-		mk_tar_add_symlink(tar, wanted, target, 0, 0);
-	return add_rendered(render, tar, file->path, target, err);
+		mk_node_files_add(ret, wanted, S_IFLNK, target);
+	return add_rendered(render, ret, file->path, target, err);
 }
 
-static int add_units(const struct mk_render *render, struct mk_tar_writer *tar, const char *folder,
+static int add_units(const struct mk_render *render, struct mk_node_files *ret, const char *folder,
 	struct mk_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < mk_embedded_count && r == 0; i++) {
 		if (mk_after_prefix(mk_embedded_files[i].path, folder))
-			r = add_unit(render, tar, &mk_embedded_files[i], err);
+			r = add_unit(render, ret, &mk_embedded_files[i], err);
 	}
 	return r;
 }
 
 static int add_manifests(const struct mk_bringup *b, const struct mk_node_plan *node,
-	const struct mk_render *render, struct mk_tar_writer *tar, struct mk_error *err)
+	const struct mk_render *render, struct mk_node_files *ret, struct mk_error *err)
 {
 	unsigned role = 1U << node->role;
 	int r = 0;
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(unit_folders) && r == 0; i++) {
 		if (unit_folders[i].roles & role)
-			r = add_units(render, tar, unit_folders[i].folder, err);
+			r = add_units(render, ret, unit_folders[i].folder, err);
 	}
 	for (size_t i = 0; i < MK_ARRAY_LEN(files) && r == 0; i++) {
 		if ((files[i].roles & role) && (!files[i].first_only || node == &b->plan.nodes[0]))
-			r = add_rendered(render, tar, files[i].source, files[i].target, err);
+			r = add_rendered(render, ret, files[i].source, files[i].target, err);
 	}
 	return r;
 }
 
 /* What pod-network reads: "PODS VIA" of every other node. */
 static void add_routes(
-	const struct mk_plan *plan, const struct mk_node_plan *node, struct mk_tar_writer *tar)
+	const struct mk_plan *plan, const struct mk_node_plan *node, struct mk_node_files *ret)
 {
 	mk_autobuf routes = mk_buf_init(MK_MAX_CONFIG_FILE);
 
@@ -200,7 +203,20 @@ static void add_routes(
 		if (&plan->nodes[i] != node)
 			mk_buf_addf(&routes, "%s %s\n", plan->nodes[i].pod_cidr, plan->nodes[i].ip);
 	}
-	mk_tar_add_text(tar, "/etc/mkcluster/routes", 0644, routes.data);
+	mk_node_files_add(ret, "/etc/mkcluster/routes", 0644, routes.data);
+}
+
+int mk_node_files_make(const struct mk_bringup *b, const struct mk_node_plan *node,
+	struct mk_node_files *ret, struct mk_error *err)
+{
+	mk_autorender render = mk_render_init();
+	int r = set_variables(b, node, &render, err);
+
+	if (r == 0)
+		r = add_manifests(b, node, &render, ret, err);
+	if (r == 0 && node->role != MK_ROLE_LOAD_BALANCER)
+		add_routes(&b->plan, node, ret);
+	return r;
 }
 
 static int add_secret_file(void *arg, const struct mk_pki_file *file, struct mk_error *err)
@@ -242,16 +258,13 @@ int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node,
 {
 	struct mk_tar_writer_options options = { .no_parents = true };
 	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *tar = mk_tar_writer_new(&options);
-	mk_autorender render = mk_render_init();
-	int r = set_variables(b, node, &render, err);
+	mk_autonodefiles files_of_node = { .items = NULL };
+	int r = mk_node_files_make(b, node, &files_of_node, err);
 
 	if (r == 0)
 		r = add_secrets(b, node, tar, err);
-	if (r == 0)
-		r = add_manifests(b, node, &render, tar, err);
 	if (r < 0)
 		return r;
-	if (node->role != MK_ROLE_LOAD_BALANCER)
-		add_routes(&b->plan, node, tar);
+	mk_node_files_pack(&files_of_node, tar);
 	return mk_tar_writer_write(tar, ret, err);
 }

@@ -20,7 +20,7 @@ const char *mk_role_name(enum mk_role role)
 }
 
 /* NAME-worker, NAME-worker-2, NAME-worker-3 ... */
-static char *node_name(const char *cluster, enum mk_role role, size_t n)
+char *mk_plan_node_name(const char *cluster, enum mk_role role, size_t n)
 {
 	return n == 0 ? mk_xasprintf("%s-%s", cluster, mk_role_name(role))
 		      : mk_xasprintf("%s-%s-%zu", cluster, mk_role_name(role), n + 1);
@@ -31,7 +31,7 @@ static void add(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 {
 	plan->nodes[plan->count++] = (struct mk_node_plan){
 		.role = role,
-		.name = node_name(spec->name, role, n),
+		.name = mk_plan_node_name(spec->name, role, n),
 		.ip = mk_cidr_address(subnet, host),
 	};
 }
@@ -64,6 +64,8 @@ int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subne
 		.nodes = mk_xcalloc(control_planes + workers + 1, sizeof(struct mk_node_plan)),
 		.kube_count = control_planes + workers,
 		.control_planes = control_planes,
+		.balancer_name = mk_plan_node_name(spec->name, MK_ROLE_LOAD_BALANCER, 0),
+		.balancer_ip = mk_cidr_address(subnet, BALANCER),
 	};
 	int r;
 
@@ -94,6 +96,8 @@ void mk_plan_done(struct mk_plan *plan)
 	}
 	free(plan->nodes);
 	free(plan->api_ip);
+	free(plan->balancer_name);
+	free(plan->balancer_ip);
 	*plan = (struct mk_plan){ .nodes = NULL };
 }
 

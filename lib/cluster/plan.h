@@ -33,12 +33,18 @@ struct mk_plan {
 	size_t kube_count; /* Kubernetes nodes: without the load balancer */
 	size_t control_planes;
 	char *api_ip; /* where other machines reach the API */
+	/* The load balancer's, if there is one or comes to be: certificates name it. */
+	char *balancer_name;
+	char *balancer_ip;
 };
 
 /** Plan the cluster of a spec on this /24. MK_EUSAGE when it is too small. */
 int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet,
 	struct mk_plan *ret, struct mk_error *err) MK_CHECKED;
 void mk_plan_done(struct mk_plan *plan);
+
+/** "dev-worker-2" for n = 1 of cluster dev. Caller frees. */
+char *mk_plan_node_name(const char *cluster, enum mk_role role, size_t n);
 
 /** The machine whose ports are published: the load balancer, or the only control plane. */
 struct mk_node_plan *mk_plan_front(const struct mk_plan *plan);

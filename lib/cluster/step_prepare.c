@@ -154,8 +154,9 @@ static int make_bundle(struct mk_bringup *b, struct mk_error *err)
 	service_ip = mk_cidr_address(&services, 1);
 	spec.service_ip = service_ip;
 	mk_strlist_add(&sans, b->spec->api_address);
-	mk_strlist_add(&sans, mk_plan_front(&b->plan)->name);
-	mk_strlist_add(&sans, b->plan.api_ip);
+	/* Also where there is none yet: a second control plane brings one. */
+	mk_strlist_add(&sans, b->plan.balancer_name);
+	mk_strlist_add(&sans, b->plan.balancer_ip);
 	if (remote)
 		mk_strlist_add(&sans, remote);
 	for (size_t i = 0; i < b->spec->api_sans.count; i++)
