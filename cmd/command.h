@@ -90,6 +90,8 @@ extern const struct mk_command mk_command_get_nodes;
 extern const struct mk_command mk_command_get_password;
 extern const struct mk_command mk_command_load_archive;
 extern const struct mk_command mk_command_load_image;
+extern const struct mk_command mk_command_node_add;
+extern const struct mk_command mk_command_node_remove;
 extern const struct mk_command mk_command_pause;
 extern const struct mk_command mk_command_restart;
 extern const struct mk_command mk_command_resume;

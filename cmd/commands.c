@@ -10,6 +10,8 @@ const struct mk_command *const mk_commands[] = {
 	&mk_command_restart,
 	&mk_command_pause,
 	&mk_command_resume,
+	&mk_command_node_add,
+	&mk_command_node_remove,
 	&mk_command_get_clusters,
 	&mk_command_get_nodes,
 	&mk_command_get_kubeconfig,

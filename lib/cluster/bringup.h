@@ -30,6 +30,7 @@ struct mk_bringup {
 	struct mk_cidr subnet;
 	int64_t mtu;
 	struct mk_plan plan;
+	bool joining;         /* nodes for a cluster that exists, not a new one */
 	bool started;         /* something of ours may exist in the engine */
 	json_t *images;       /* role -> image: the node image's, then the spec's */
 	const char *provider; /* "stand-in", or another word of the image's label */
@@ -63,6 +64,31 @@ int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_write_kubeconfig(
 	struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+
+/** Release what `b` owns. */
+void mk_bringup_done(struct mk_bringup *b);
+#define mk_autobringup MK_CLEANUP(mk_bringup_done) struct mk_bringup
+
+/** The images of pods and the provider, by the node image's labels and the spec.
+ * MK_EHOST when the image is absent or not one of ours. */
+int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
+
+/** The engine's version of cgroups. `*ret_engine`, unless NULL, is "NAME VERSION";
+ * the caller frees it. */
+int mk_bringup_read_engine(
+	struct mk_bringup *b, char **ret_engine, struct mk_error *err) MK_CHECKED;
+
+/** Certificates for every node of the plan: new CAs, or those of `source`. */
+int mk_bringup_make_bundle(
+	struct mk_bringup *b, const struct mk_pki_source *source, struct mk_error *err) MK_CHECKED;
+
+/** Create, fill and start every fresh node of the plan, side by side, with this
+ * profile. What was made before a failure carries the run's id. */
+int mk_nodes_make(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err) MK_CHECKED;
+
+/** Label the control planes with their role: a kubelet may not give itself one
+ * (NodeRestriction). */
+int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
 /** The archive of every file that makes the image this node of the cluster. The
  * buffer holds private keys: the caller wipes it. */

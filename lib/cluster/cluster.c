@@ -26,13 +26,13 @@ static json_t *node_of(const json_t *container)
 	const char *name = json_string_value(
 		json_array_get(json_object_get(container, "Names"), 0));
 
-	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "cluster",
+	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "cluster",
 		label(container, MK_LABEL_CLUSTER), "name", name ? name + (name[0] == '/') : "",
 		"role", label(container, MK_LABEL_ROLE), "state",
-		mk_json_str(container, "State", ""), "ip", label(container, MK_LABEL_IP), "image",
-		mk_json_str(container, "Image", ""), "id", mk_json_str(container, "Id", ""), "api",
-		label(container, MK_LABEL_API), "registry", label(container, MK_LABEL_REGISTRY),
-		"gateway", label(container, MK_LABEL_GATEWAY));
+		mk_json_str(container, "State", ""), "ip", label(container, MK_LABEL_IP), "pods",
+		label(container, MK_LABEL_PODS), "image", mk_json_str(container, "Image", ""), "id",
+		mk_json_str(container, "Id", ""), "api", label(container, MK_LABEL_API), "registry",
+		label(container, MK_LABEL_REGISTRY), "gateway", label(container, MK_LABEL_GATEWAY));
 }
 
 static int compare_nodes(const void *a, const void *b)
@@ -58,6 +58,36 @@ static json_t *sorted(const json_t *containers)
 	return array;
 }
 
+static const char *const way_in[] = { "api", "gateway", "registry" };
+
+/* A load balancer that came later publishes ports of its own: its labels are the
+ * newer ones, and those of the other nodes cannot be changed. */
+static void prefer_balancer(json_t *nodes, const json_t *balancer)
+{
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (nodes, i, node) {
+		if (!mk_streq(
+			    mk_json_str(node, "cluster", ""), mk_json_str(balancer, "cluster", "")))
+			continue;
+		for (size_t k = 0; k < MK_ARRAY_LEN(way_in); k++)
+			(void)json_object_set(
+				node, way_in[k], json_object_get(balancer, way_in[k]));
+	}
+}
+
+static void prefer_balancers(json_t *nodes)
+{
+	const json_t *node;
+	size_t i;
+
+	json_array_foreach (nodes, i, node) {
+		if (mk_streq(mk_json_str(node, "role", ""), "load-balancer"))
+			prefer_balancer(nodes, node);
+	}
+}
+
 int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *containers = NULL;
@@ -68,6 +98,7 @@ int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, s
 	if (r < 0)
 		return mk_error_wrap(err, "list nodes");
 	*ret = sorted(containers);
+	prefer_balancers(*ret);
 	return 0;
 }
 
@@ -87,17 +118,15 @@ static json_t *entry_for(json_t *clusters, const json_t *node)
 
 static void count_node(json_t *cluster, const json_t *node)
 {
-	static const char *const addresses[] = { "api", "gateway", "registry" };
 	long long running = mk_streq(mk_json_str(node, "state", ""), "running");
 
 	(void)json_object_set_new(
 		cluster, "nodes", json_integer(mk_json_int(cluster, "nodes", 0) + 1));
 	(void)json_object_set_new(
 		cluster, "running", json_integer(mk_json_int(cluster, "running", 0) + running));
-	for (size_t i = 0; i < MK_ARRAY_LEN(addresses); i++) {
-		if (*mk_json_str(node, addresses[i], ""))
-			(void)json_object_set(
-				cluster, addresses[i], json_object_get(node, addresses[i]));
+	for (size_t i = 0; i < MK_ARRAY_LEN(way_in); i++) {
+		if (*mk_json_str(node, way_in[i], ""))
+			(void)json_object_set(cluster, way_in[i], json_object_get(node, way_in[i]));
 	}
 }
 

@@ -24,7 +24,8 @@ char *mk_cluster_context(const char *name);
 
 /**
  * All nodes, or those of cluster `name`: an array of objects {cluster, name,
- * role, state, ip, image, id, api, registry, gateway}, sorted. The caller owns it.
+ * role, state, ip, pods, image, id, api, registry, gateway}, sorted. The caller
+ * owns it.
  */
 int mk_cluster_nodes(
 	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;

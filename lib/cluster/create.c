@@ -8,7 +8,7 @@
 #include "lib/cluster/cluster.h"
 #include "lib/kube/userconfig.h"
 
-static void bringup_done(struct mk_bringup *b)
+void mk_bringup_done(struct mk_bringup *b)
 {
 	mk_kube_free(b->kube);
 	mk_pki_bundle_free(b->pki);
@@ -174,8 +174,7 @@ void mk_create_result_done(struct mk_create_result *result)
 int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *spec,
 	const struct mk_create_options *options, struct mk_create_result *ret, struct mk_error *err)
 {
-	MK_CLEANUP(bringup_done)
-	struct mk_bringup b = {
+	mk_autobringup b = {
 		.options = options,
 		.spec = spec,
 		.docker = docker,

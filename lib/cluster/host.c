@@ -237,7 +237,6 @@ int mk_host_check_inotify(
 	return -MK_EHOST;
 }
 
-#define MTU_OPTION "com.docker.network.driver.mtu"
 #define DEFAULT_MTU 1500
 
 int mk_host_mtu(struct mk_docker *docker, int64_t *ret, struct mk_error *err)
@@ -252,7 +251,7 @@ int mk_host_mtu(struct mk_docker *docker, int64_t *ret, struct mk_error *err)
 		return r;
 	json_array_foreach (networks, i, network) {
 		const char *text = json_string_value(
-			json_object_get(json_object_get(network, "Options"), MTU_OPTION));
+			json_object_get(json_object_get(network, "Options"), MK_NETWORK_MTU));
 
 		if (text && mk_streq(mk_json_str(network, "Name", ""), "bridge"))
 			(void)mk_parse_uint(text, 576, 65535, &mtu);

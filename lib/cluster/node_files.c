@@ -7,6 +7,7 @@
 #include "lib/archive/tar_writer.h"
 #include "lib/base/limits.h"
 #include "lib/cluster/bringup.h"
+#include "lib/cluster/existing.h"
 #include "lib/cluster/file_list.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
@@ -119,6 +120,7 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	mk_render_set(render, "POD_CIDR", b->spec->pod_subnet);
 	mk_render_set(render, "SERVICE_CIDR", b->spec->service_subnet);
 	mk_render_set(render, "DNS_IP", dns);
+	mk_render_set(render, "ETCD_STATE", b->joining ? "existing" : "new");
 	mk_render_set(render, "ETCD_EXTRA_ARGS", b->spec->unsafe_etcd ? "--unsafe-no-fsync" : "");
 	/* One of each needs no election, which would cost seconds at every start. */
 	mk_render_set(render, "LEADER_ELECT", plan->control_planes > 1 ? "true" : "false");
@@ -206,6 +208,17 @@ static void add_routes(
 	mk_node_files_add(ret, "/etc/mkcluster/routes", 0644, routes.data);
 }
 
+/* What the cluster was made from, for those that add nodes to it. */
+static int add_spec(const struct mk_bringup *b, struct mk_node_files *ret, struct mk_error *err)
+{
+	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
+	int r = mk_cluster_spec_print(b->spec, &text, err);
+
+	if (r == 0)
+		mk_node_files_add(ret, MK_SPEC_PATH, 0600, text.data);
+	return r;
+}
+
 int mk_node_files_make(const struct mk_bringup *b, const struct mk_node_plan *node,
 	struct mk_node_files *ret, struct mk_error *err)
 {
@@ -214,6 +227,8 @@ int mk_node_files_make(const struct mk_bringup *b, const struct mk_node_plan *no
 
 	if (r == 0)
 		r = add_manifests(b, node, &render, ret, err);
+	if (r == 0 && node->role == MK_ROLE_CONTROL_PLANE)
+		r = add_spec(b, ret, err);
 	if (r == 0 && node->role != MK_ROLE_LOAD_BALANCER)
 		add_routes(&b->plan, node, ret);
 	return r;

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/cluster/plan.h"
 
-/* Of the cluster's /24: .1 is the gateway, then control planes, balancer, workers. */
-#define FIRST_CONTROL_PLANE 2
-#define BALANCER 11
-#define FIRST_WORKER 12
-
 const char *mk_role_name(enum mk_role role)
 {
 	switch (role) {
@@ -33,6 +28,7 @@ static void add(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 		.role = role,
 		.name = mk_plan_node_name(spec->name, role, n),
 		.ip = mk_cidr_address(subnet, host),
+		.fresh = true,
 	};
 }
 
@@ -65,17 +61,17 @@ int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subne
 		.kube_count = control_planes + workers,
 		.control_planes = control_planes,
 		.balancer_name = mk_plan_node_name(spec->name, MK_ROLE_LOAD_BALANCER, 0),
-		.balancer_ip = mk_cidr_address(subnet, BALANCER),
+		.balancer_ip = mk_cidr_address(subnet, MK_PLAN_BALANCER),
 	};
 	int r;
 
 	for (size_t i = 0; i < control_planes; i++)
 		add(&plan, spec, subnet, MK_ROLE_CONTROL_PLANE, i,
-			FIRST_CONTROL_PLANE + (uint32_t)i);
+			MK_PLAN_FIRST_CONTROL_PLANE + (uint32_t)i);
 	for (size_t i = 0; i < workers; i++)
-		add(&plan, spec, subnet, MK_ROLE_WORKER, i, FIRST_WORKER + (uint32_t)i);
+		add(&plan, spec, subnet, MK_ROLE_WORKER, i, MK_PLAN_FIRST_WORKER + (uint32_t)i);
 	if (control_planes > 1)
-		add(&plan, spec, subnet, MK_ROLE_LOAD_BALANCER, 0, BALANCER);
+		add(&plan, spec, subnet, MK_ROLE_LOAD_BALANCER, 0, MK_PLAN_BALANCER);
 	r = give_pods(&plan, spec, err);
 	if (r < 0) {
 		mk_plan_done(&plan);
@@ -86,14 +82,18 @@ int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subne
 	return 0;
 }
 
+void mk_node_plan_done(struct mk_node_plan *node)
+{
+	free(node->name);
+	free(node->ip);
+	free(node->pod_cidr);
+	free(node->container);
+}
+
 void mk_plan_done(struct mk_plan *plan)
 {
-	for (size_t i = 0; i < plan->count; i++) {
-		free(plan->nodes[i].name);
-		free(plan->nodes[i].ip);
-		free(plan->nodes[i].pod_cidr);
-		free(plan->nodes[i].container);
-	}
+	for (size_t i = 0; i < plan->count; i++)
+		mk_node_plan_done(&plan->nodes[i]);
 	free(plan->nodes);
 	free(plan->api_ip);
 	free(plan->balancer_name);

@@ -9,6 +9,11 @@
 
 #include "lib/cluster/spec.h"
 
+/* Of the cluster's /24: .1 is the gateway, then control planes, balancer, workers. */
+#define MK_PLAN_FIRST_CONTROL_PLANE 2
+#define MK_PLAN_BALANCER 11
+#define MK_PLAN_FIRST_WORKER 12
+
 enum mk_role {
 	MK_ROLE_CONTROL_PLANE,
 	MK_ROLE_WORKER,
@@ -24,7 +29,11 @@ struct mk_node_plan {
 	char *ip;
 	char *pod_cidr;  /* NULL for a load balancer */
 	char *container; /* the engine's id, once created */
+	bool fresh;      /* to be made by this run */
+	bool running;    /* of one that existed before */
 };
+
+void mk_node_plan_done(struct mk_node_plan *node);
 
 /** Control planes first, then workers, then the load balancer if there is one. */
 struct mk_plan {
@@ -42,6 +51,31 @@ struct mk_plan {
 int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet,
 	struct mk_plan *ret, struct mk_error *err) MK_CHECKED;
 void mk_plan_done(struct mk_plan *plan);
+
+/** A copy that owns all of its own. Release with mk_plan_done. */
+void mk_plan_copy(const struct mk_plan *plan, struct mk_plan *ret);
+
+/**
+ * The plan that a cluster follows, from its containers (mk_cluster_nodes): roles,
+ * names and addresses are in their labels. MK_EFAIL when a label is damaged.
+ */
+int mk_plan_of_nodes(const json_t *nodes, const struct mk_cluster_spec *spec,
+	const struct mk_cidr *subnet, struct mk_plan *ret, struct mk_error *err) MK_CHECKED;
+
+/**
+ * Add `count` fresh nodes of a role, with the first free names, addresses and pod
+ * ranges; a second control plane brings a load balancer with it. MK_EUSAGE when the
+ * limits or the ranges have no room. Pointers to the plan's nodes become invalid.
+ */
+int mk_plan_grow(struct mk_plan *plan, const struct mk_cluster_spec *spec,
+	const struct mk_cidr *subnet, enum mk_role role, size_t count,
+	struct mk_error *err) MK_CHECKED;
+
+/** Take the node out of the plan. */
+void mk_plan_drop(struct mk_plan *plan, const char *name);
+
+/** The node of this name, or NULL. */
+struct mk_node_plan *mk_plan_find(const struct mk_plan *plan, const char *name);
 
 /** "dev-worker-2" for n = 1 of cluster dev. Caller frees. */
 char *mk_plan_node_name(const char *cluster, enum mk_role role, size_t n);

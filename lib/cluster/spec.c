@@ -205,21 +205,43 @@ static const struct mk_field fields[] = {
 };
 static const struct mk_table table = MK_TABLE(struct header, fields);
 
-int mk_cluster_spec_load(struct mk_cluster_spec *spec, const char *path, struct mk_error *err)
+int mk_cluster_spec_parse(struct mk_cluster_spec *spec, const char *text, size_t len,
+	const char *what, struct mk_error *err)
 {
-	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	struct header header = { .spec = *spec };
-	const char *what = mk_streq(path, "-") ? "standard input" : path;
-	int r = mk_fs_read(path, &text, err);
+	int r = mk_decode_yaml(text, len, what, &table, &header, err);
 
-	if (r < 0)
-		return mk_error_recode(err, MK_EUSAGE);
-	r = mk_decode_yaml(text.data, text.len, what, &table, &header, err);
 	/* After an error too: what was replaced belongs to the caller's spec again. */
 	*spec = header.spec;
 	free(header.api_version);
 	free(header.kind);
 	return r;
+}
+
+int mk_cluster_spec_load(struct mk_cluster_spec *spec, const char *path, struct mk_error *err)
+{
+	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
+	const char *what = mk_streq(path, "-") ? "standard input" : path;
+	int r = mk_fs_read(path, &text, err);
+
+	if (r < 0)
+		return mk_error_recode(err, MK_EUSAGE);
+	return mk_cluster_spec_parse(spec, text.data, text.len, what, err);
+}
+
+int mk_cluster_spec_print(
+	const struct mk_cluster_spec *spec, struct mk_buf *ret, struct mk_error *err)
+{
+	mk_autojson *json = mk_json_pack(
+		"{s:s,s:s,s:s,s:s,s:O,s:I,s:I,s:s,s:{s:s,s:s,s:s},s:{s:b},s:{s:b}}", "apiVersion",
+		api_versions[0], "kind", file_kinds[0], "name", spec->name, "image", spec->image,
+		"images", spec->images, "controlPlanes", (json_int_t)spec->control_planes,
+		"workers", (json_int_t)spec->workers, "profile", profiles[spec->profile],
+		"networking", "podSubnet", spec->pod_subnet, "serviceSubnet", spec->service_subnet,
+		"apiServerAddress", spec->api_address, "openfaas", "enabled", spec->openfaas,
+		"etcd", "unsafeNoFsync", spec->unsafe_etcd);
+
+	return mk_yaml_print(json, ret, err);
 }
 
 static const char *const roles[] = { "coredns", "gateway", "provider", "queue-worker", "nats",

@@ -151,6 +151,14 @@ void mk_node_spec_done(struct mk_node_spec *node);
 int mk_cluster_spec_load(
 	struct mk_cluster_spec *spec, const char *path, struct mk_error *err) MK_CHECKED;
 
+/** Read a config from memory; `what` names it in errors. */
+int mk_cluster_spec_parse(struct mk_cluster_spec *spec, const char *text, size_t len,
+	const char *what, struct mk_error *err) MK_CHECKED;
+
+/** Append the settled spec as mkcluster.dev/v1 YAML: parsed, it is the same spec. */
+int mk_cluster_spec_print(
+	const struct mk_cluster_spec *spec, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+
 /** Check the whole: names, addresses, ranges, overlaps. MK_EUSAGE. */
 int mk_cluster_spec_check(const struct mk_cluster_spec *spec, struct mk_error *err) MK_CHECKED;
 

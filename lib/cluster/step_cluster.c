@@ -111,8 +111,7 @@ int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 	return mk_kube_apply(b->kube, objects, err);
 }
 
-/* A kubelet may not give itself a role (NodeRestriction), so we do. */
-static int set_roles(struct mk_bringup *b, struct mk_error *err)
+int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autojson *nodes = json_array();
 
@@ -133,7 +132,7 @@ int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *e
 		mk_strlist_add(&names, b->plan.nodes[i].name);
 	r = mk_kube_wait_nodes(b->kube, &names, b->deadline, err);
 	if (r == 0)
-		r = set_roles(b, err);
+		r = mk_bringup_set_roles(b, err);
 	if (r == 0)
 		*ret_note = mk_xasprintf("%zu Ready", names.count);
 	return r;

@@ -53,78 +53,99 @@ static bool is_refused_privilege(const struct mk_error *err)
 			strstr(err->message, "ermission denied"));
 }
 
-/* Send one request for each node, side by side; name the node that was refused. */
-static int for_all(
-	struct mk_bringup *b, struct mk_docker_item *items, const char *what, struct mk_error *err)
+/* The nodes that this run makes, and a request for each, sent side by side. */
+struct requests {
+	struct mk_node_plan **nodes;
+	struct mk_docker_item *items;
+	size_t count;
+};
+
+static struct requests requests_init(const struct mk_bringup *b)
+{
+	struct requests q = {
+		.nodes = mk_xcalloc(b->plan.count, sizeof(struct mk_node_plan *)),
+		.items = mk_xcalloc(b->plan.count, sizeof(struct mk_docker_item)),
+	};
+
+	for (size_t i = 0; i < b->plan.count; i++) {
+		if (b->plan.nodes[i].fresh)
+			q.nodes[q.count++] = &b->plan.nodes[i];
+	}
+	return q;
+}
+
+static void requests_done(struct requests *q)
+{
+	mk_docker_items_done(q->items, q->count);
+	free(q->items);
+	free(q->nodes);
+}
+#define autorequests MK_CLEANUP(requests_done) struct requests
+
+/* Name the node that was refused. */
+static int send_all(
+	struct mk_bringup *b, struct requests *q, const char *what, struct mk_error *err)
 {
 	size_t failed = 0;
-	int r = mk_docker_call_all(b->docker, items, b->plan.count, &failed, err);
+	int r = mk_docker_call_all(b->docker, q->items, q->count, &failed, err);
 
-	return r < 0 ? mk_error_wrap(err, "%s '%s'", what, b->plan.nodes[failed].name) : 0;
+	return r < 0 ? mk_error_wrap(err, "%s '%s'", what, q->nodes[failed]->name) : 0;
 }
 
 static int create_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items = mk_xcalloc(
-		b->plan.count, sizeof(struct mk_docker_item));
+	autorequests q = requests_init(b);
 	int r;
 
-	for (size_t i = 0; i < b->plan.count; i++)
-		items[i] = (struct mk_docker_item){ .method = "POST",
-			.path = mk_xasprintf("/containers/create?name=%s", b->plan.nodes[i].name),
-			.body = mk_node_container(b, &b->plan.nodes[i]) };
+	for (size_t i = 0; i < q.count; i++)
+		q.items[i] = (struct mk_docker_item){ .method = "POST",
+			.path = mk_xasprintf("/containers/create?name=%s", q.nodes[i]->name),
+			.body = mk_node_container(b, q.nodes[i]) };
 	mk_interrupt_delay(CREATE_GRACE_MS);
-	r = for_all(b, items, "create node", err);
+	r = send_all(b, &q, "create node", err);
 	mk_interrupt_delay(0);
-	for (size_t i = 0; i < b->plan.count; i++) {
-		const char *id = mk_json_str(items[i].answer, "Id", NULL);
+	for (size_t i = 0; i < q.count; i++) {
+		const char *id = mk_json_str(q.items[i].answer, "Id", NULL);
 
 		if (id)
-			b->plan.nodes[i].container = mk_xstrdup(id);
+			q.nodes[i]->container = mk_xstrdup(id);
 		else if (r == 0)
 			r = mk_fail(err, MK_EREMOTE, "create node '%s': no Id in the answer",
-				b->plan.nodes[i].name);
+				q.nodes[i]->name);
 	}
 	if (r == -MK_EEXISTS)
 		mk_error_hint(err,
 			"another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);
-	mk_docker_items_done(items, b->plan.count);
 	return r;
 }
 
 static int fill_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items = mk_xcalloc(
-		b->plan.count, sizeof(struct mk_docker_item));
+	autorequests q = requests_init(b);
 	int r = 0;
 
-	for (size_t i = 0; i < b->plan.count && r == 0; i++) {
-		items[i] = (struct mk_docker_item){ .method = "PUT",
+	for (size_t i = 0; i < q.count && r == 0; i++) {
+		q.items[i] = (struct mk_docker_item){ .method = "PUT",
 			.path = mk_xasprintf(
-				"/containers/%s/archive?path=%%2F", b->plan.nodes[i].container),
+				"/containers/%s/archive?path=%%2F", q.nodes[i]->container),
 			.raw = mk_buf_init(MK_MAX_NODE_ARCHIVE) };
-		r = mk_node_archive(b, &b->plan.nodes[i], &items[i].raw, err);
+		r = mk_node_archive(b, q.nodes[i], &q.items[i].raw, err);
 	}
-	if (r == 0)
-		r = for_all(b, items, "fill node", err);
-	mk_docker_items_done(items, b->plan.count);
-	return r;
+	return r == 0 ? send_all(b, &q, "fill node", err) : r;
 }
 
 static int start_containers(struct mk_bringup *b, struct mk_error *err)
 {
-	mk_autofree struct mk_docker_item *items = mk_xcalloc(
-		b->plan.count, sizeof(struct mk_docker_item));
+	autorequests q = requests_init(b);
 	int r;
 
-	for (size_t i = 0; i < b->plan.count; i++)
-		items[i] = (struct mk_docker_item){ .method = "POST",
-			.path = mk_xasprintf("/containers/%s/start", b->plan.nodes[i].container) };
-	r = for_all(b, items, "start node", err);
+	for (size_t i = 0; i < q.count; i++)
+		q.items[i] = (struct mk_docker_item){ .method = "POST",
+			.path = mk_xasprintf("/containers/%s/start", q.nodes[i]->container) };
+	r = send_all(b, &q, "start node", err);
 	if (r < 0 && strstr(err->message, "port is already allocated"))
 		r = mk_error_recode(err, MK_EHOST);
-	mk_docker_items_done(items, b->plan.count);
 	return r;
 }
 
@@ -145,8 +166,7 @@ static int start_when_alone(struct mk_bringup *b, struct mk_error *err)
 	return r;
 }
 
-/* Create, fill and start all nodes with one profile. */
-static int try_profile(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err)
+int mk_nodes_make(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err)
 {
 	int r;
 
@@ -195,7 +215,7 @@ static enum mk_profile first_profile(const struct mk_bringup *b)
 static int start_all(struct mk_bringup *b, struct mk_error *err)
 {
 	enum mk_profile first = first_profile(b);
-	int r = try_profile(b, first, err);
+	int r = mk_nodes_make(b, first, err);
 
 	if (r == 0 || b->spec->profile != MK_PROFILE_AUTO || first == MK_PROFILE_RESTRICTED ||
 		!is_refused_privilege(err))
@@ -203,7 +223,7 @@ static int start_all(struct mk_bringup *b, struct mk_error *err)
 	mk_trace("the engine refuses a privileged container: %s", err->message);
 	mk_error_done(err);
 	r = remove_containers(b, err);
-	return r == 0 ? try_profile(b, MK_PROFILE_RESTRICTED, err) : r;
+	return r == 0 ? mk_nodes_make(b, MK_PROFILE_RESTRICTED, err) : r;
 }
 
 /* What depends on the subnet is made again with the next one. */

@@ -61,7 +61,7 @@ static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct 
 	return 0;
 }
 
-static int check_image(struct mk_bringup *b, struct mk_error *err)
+int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err)
 {
 	int r = mk_image_inspect(b->docker, b->spec->image, &b->image_info, err);
 
@@ -97,13 +97,28 @@ static int choose_ports(struct mk_bringup *b, struct mk_error *err)
 	return r;
 }
 
-int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+int mk_bringup_read_engine(struct mk_bringup *b, char **ret_engine, struct mk_error *err)
 {
 	mk_autojson *info = NULL;
+	int r = mk_docker_info(b->docker, &info, err);
+
+	if (r < 0)
+		return r;
+	/* Before API 1.41 engines did not say, and knew only version 1. */
+	b->cgroup_v1 = !mk_streq(mk_json_str(info, "CgroupVersion", "1"), "2");
+	if (ret_engine)
+		*ret_engine = mk_xasprintf("%s %s", mk_json_str(info, "Name", "engine"),
+			mk_json_str(info, "ServerVersion", "?"));
+	return 0;
+}
+
+int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	mk_autofree char *engine = NULL;
 	int r = check_name(b, err);
 
 	if (r == 0)
-		r = check_image(b, err);
+		r = mk_bringup_read_image(b, err);
 	if (r == 0)
 		r = mk_host_check_inotify(
 			b->docker, (size_t)b->spec->control_planes, (size_t)b->spec->workers, err);
@@ -116,17 +131,15 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 	if (r == 0)
 		r = mk_host_mtu(b->docker, &b->mtu, err);
 	if (r == 0)
-		r = mk_docker_info(b->docker, &info, err);
+		r = mk_bringup_read_engine(b, &engine, err);
 	if (r < 0)
 		return r;
-	/* Before API 1.41 engines did not say, and knew only version 1. */
-	b->cgroup_v1 = !mk_streq(mk_json_str(info, "CgroupVersion", "1"), "2");
-	*ret_note = mk_xasprintf("%s %s, cgroup v%d", mk_json_str(info, "Name", "engine"),
-		mk_json_str(info, "ServerVersion", "?"), b->cgroup_v1 ? 1 : 2);
+	*ret_note = mk_xasprintf("%s, cgroup v%d", engine, b->cgroup_v1 ? 1 : 2);
 	return 0;
 }
 
-static int make_bundle(struct mk_bringup *b, struct mk_error *err)
+int mk_bringup_make_bundle(
+	struct mk_bringup *b, const struct mk_pki_source *source, struct mk_error *err)
 {
 	mk_autofree struct mk_pki_node *nodes = mk_xcalloc(
 		b->plan.kube_count, sizeof(struct mk_pki_node));
@@ -161,7 +174,8 @@ static int make_bundle(struct mk_bringup *b, struct mk_error *err)
 		mk_strlist_add(&sans, remote);
 	for (size_t i = 0; i < b->spec->api_sans.count; i++)
 		mk_strlist_add(&sans, b->spec->api_sans.items[i]);
-	return mk_pki_bundle_new(&spec, &b->pki, err);
+	return source ? mk_pki_bundle_join(&spec, source, &b->pki, err)
+		      : mk_pki_bundle_new(&spec, &b->pki, err);
 }
 
 int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err)
@@ -174,5 +188,5 @@ int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error 
 	/* 160 random bits, more than the 128 that are asked for. */
 	if (r == 0)
 		r = mk_random_hex(20, &b->password, err);
-	return r == 0 ? make_bundle(b, err) : r;
+	return r == 0 ? mk_bringup_make_bundle(b, NULL, err) : r;
 }

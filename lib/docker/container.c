@@ -30,6 +30,18 @@ int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error
 	return mk_docker_call(docker, "POST", path, NULL, NULL, err);
 }
 
+int mk_container_kill(struct mk_docker *docker, const char *id, struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("/containers/%s/kill", id);
+	int r = mk_docker_call(docker, "POST", path, NULL, NULL, err);
+
+	/* 409: it is not running. */
+	if (r != -MK_EEXISTS)
+		return r;
+	mk_error_done(err);
+	return 0;
+}
+
 int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/containers/%s?force=1&v=1", id);

@@ -13,6 +13,9 @@ int mk_container_create(struct mk_docker *docker, const char *name, const json_t
 	char **ret_id, struct mk_error *err) MK_CHECKED;
 int mk_container_start(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
 
+/** Kill a container; one that does not run is fine. */
+int mk_container_kill(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
+
 /** Kill and remove a container and its anonymous volumes. An absent one is fine. */
 int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_error *err) MK_CHECKED;
 
@@ -43,6 +46,19 @@ int mk_container_read_file(struct mk_docker *docker, const char *id, const char 
  */
 int mk_container_exec(struct mk_docker *docker, const char *id, const char *const *argv,
 	int64_t timeout_ms, struct mk_buf *ret, int *ret_status, struct mk_error *err) MK_CHECKED;
+
+/** One of several commands that run side by side. */
+struct mk_exec_item {
+	const char *id; /* of the container */
+	const char *const *argv;
+	struct mk_buf output; /* the caller's, with the cap it wants */
+	int status;
+};
+
+/** mk_container_exec for all items at once: as long as the slowest, at most
+ * `timeout_ms`. A status other than 0 is the caller's to judge. */
+int mk_container_exec_all(struct mk_docker *docker, struct mk_exec_item *items, size_t count,
+	int64_t timeout_ms, struct mk_error *err) MK_CHECKED;
 
 /** The last `lines` lines the container's first process printed. */
 int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,

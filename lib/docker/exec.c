@@ -58,30 +58,20 @@ static int read_frames(
 	return 0;
 }
 
-static int create_exec(struct mk_docker *docker, const char *id, const char *const *argv,
-	int64_t timeout_ms, char **ret, struct mk_error *err)
+/* The body of POST /containers/ID/exec. */
+static json_t *exec_body(const char *const *argv)
 {
-	mk_autofree char *path = mk_xasprintf("/containers/%s/exec", id);
 	json_t *command = json_array();
-	mk_autojson *body = NULL;
-	mk_autojson *answer = NULL;
-	int r;
 
 	for (size_t i = 0; argv[i]; i++)
 		(void)json_array_append_new(command, json_string(argv[i]));
-	body = mk_json_pack("{s:b,s:b,s:o}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", command);
-	r = mk_docker_call_within(docker, timeout_ms, "POST", path, body, &answer, err);
-	if (r < 0)
-		return r;
-	*ret = mk_xstrdup(mk_json_str(answer, "Id", ""));
-	return 0;
+	return mk_json_pack("{s:b,s:b,s:o}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", command);
 }
 
-static int run_exec(struct mk_docker *docker, const char *exec, int64_t timeout_ms,
-	struct mk_buf *ret, struct mk_error *err)
+static int open_exec(struct mk_docker *docker, const char *exec, int64_t timeout_ms,
+	struct mk_http_stream **ret, struct mk_error *err)
 {
 	static const char body[] = "{\"Detach\":false,\"Tty\":false}";
-	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
 	mk_autofree char *short_path = mk_xasprintf("/exec/%s/start", exec);
 	mk_autofree char *path = mk_docker_path(docker, short_path);
 	struct mk_http_request request = {
@@ -91,29 +81,97 @@ static int run_exec(struct mk_docker *docker, const char *exec, int64_t timeout_
 		.body_len = sizeof(body) - 1,
 		.timeout_ms = timeout_ms,
 	};
-	int r = mk_docker_open(docker, &request, &stream, err);
 
-	return r < 0 ? r : read_frames(stream, mk_deadline(timeout_ms), ret, err);
+	return mk_docker_open(docker, &request, ret, err);
+}
+
+static int exec_status(struct mk_docker *docker, const char *exec, int64_t timeout_ms, int *ret,
+	struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("/exec/%s/json", exec);
+	mk_autojson *state = NULL;
+	int r = mk_docker_call_within(docker, timeout_ms, "GET", path, NULL, &state, err);
+
+	if (r == 0)
+		*ret = (int)mk_json_int(state, "ExitCode", -1);
+	return r;
 }
 
 int mk_container_exec(struct mk_docker *docker, const char *id, const char *const *argv,
 	int64_t timeout_ms, struct mk_buf *ret, int *ret_status, struct mk_error *err)
 {
-	mk_autofree char *exec = NULL;
-	mk_autofree char *path = NULL;
-	mk_autojson *state = NULL;
-	int r = create_exec(docker, id, argv, timeout_ms, &exec, err);
+	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	mk_autofree char *path = mk_xasprintf("/containers/%s/exec", id);
+	mk_autojson *body = exec_body(argv);
+	mk_autojson *exec = NULL;
+	int r = mk_docker_call_within(docker, timeout_ms, "POST", path, body, &exec, err);
 
 	if (r == 0)
-		r = run_exec(docker, exec, timeout_ms, ret, err);
+		r = open_exec(docker, mk_json_str(exec, "Id", ""), timeout_ms, &stream, err);
+	if (r == 0)
+		r = read_frames(stream, mk_deadline(timeout_ms), ret, err);
 	if (r < 0)
 		return mk_error_wrap(err, "run '%s' in %.12s", argv[0], id);
-	path = mk_xasprintf("/exec/%s/json", exec);
-	r = mk_docker_call_within(docker, timeout_ms, "GET", path, NULL, &state, err);
-	if (r < 0)
-		return r;
-	*ret_status = (int)mk_json_int(state, "ExitCode", -1);
-	return 0;
+	return exec_status(docker, mk_json_str(exec, "Id", ""), timeout_ms, ret_status, err);
+}
+
+/* The commands of a batch between their creation and their end. */
+struct running {
+	struct mk_docker_item *execs;
+	struct mk_http_stream **streams;
+	size_t count;
+};
+
+static void running_done(struct running *running)
+{
+	mk_docker_items_done(running->execs, running->count);
+	for (size_t i = 0; i < running->count; i++)
+		mk_http_stream_free(running->streams[i]);
+	free(running->execs);
+	free(running->streams);
+}
+
+static int finish_one(struct mk_docker *docker, const struct running *running, size_t i,
+	struct mk_exec_item *item, int64_t deadline, struct mk_error *err)
+{
+	const char *exec = mk_json_str(running->execs[i].answer, "Id", "");
+	int r = read_frames(running->streams[i], deadline, &item->output, err);
+
+	return r < 0 ? r : exec_status(docker, exec, MK_ENGINE_TIMEOUT_MS, &item->status, err);
+}
+
+int mk_container_exec_all(struct mk_docker *docker, struct mk_exec_item *items, size_t count,
+	int64_t timeout_ms, struct mk_error *err)
+{
+	MK_CLEANUP(running_done)
+	struct running running = {
+		.execs = mk_xcalloc(count, sizeof(struct mk_docker_item)),
+		.streams = mk_xcalloc(count, sizeof(struct mk_http_stream *)),
+		.count = count,
+	};
+	int64_t deadline = mk_deadline(timeout_ms);
+	size_t failed = 0;
+	int r;
+
+	for (size_t i = 0; i < count; i++)
+		running.execs[i] = (struct mk_docker_item){ .method = "POST",
+			.path = mk_xasprintf("/containers/%s/exec", items[i].id),
+			.body = exec_body(items[i].argv) };
+	r = mk_docker_call_all(docker, running.execs, count, &failed, err);
+	/* A command runs from its opening on: all do before the first is waited for. */
+	for (size_t i = 0; i < count && r == 0; i++) {
+		failed = i;
+		r = open_exec(docker, mk_json_str(running.execs[i].answer, "Id", ""), timeout_ms,
+			&running.streams[i], err);
+	}
+	for (size_t i = 0; i < count && r == 0; i++) {
+		failed = i;
+		r = finish_one(docker, &running, i, &items[i], deadline, err);
+	}
+	if (r < 0 && count > 0)
+		return mk_error_wrap(
+			err, "run '%s' in %.12s", items[failed].argv[0], items[failed].id);
+	return r;
 }
 
 int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,

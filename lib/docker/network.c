@@ -6,14 +6,21 @@ int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err
 	return mk_docker_call(docker, "GET", "/networks", NULL, ret, err);
 }
 
+int mk_network_inspect(struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("/networks/%s", id);
+
+	return mk_docker_call(docker, "GET", path, NULL, ret, err);
+}
+
 int mk_network_create(struct mk_docker *docker, const char *name, const char *subnet,
 	const char *gateway, int64_t mtu, const json_t *labels, char **ret_id, struct mk_error *err)
 {
 	mk_autofree char *mtu_text = mk_xasprintf("%lld", (long long)mtu);
 	mk_autojson *body = mk_json_pack("{s:s,s:s,s:b,s:O,s:{s:s},s:{s:s,s:[{s:s,s:s}]}}", "Name",
 		name, "Driver", "bridge", "CheckDuplicate", 1, "Labels", labels, "Options",
-		"com.docker.network.driver.mtu", mtu_text, "IPAM", "Driver", "default", "Config",
-		"Subnet", subnet, "Gateway", gateway);
+		MK_NETWORK_MTU, mtu_text, "IPAM", "Driver", "default", "Config", "Subnet", subnet,
+		"Gateway", gateway);
 	mk_autojson *answer = NULL;
 	int r = mk_docker_call(docker, "POST", "/networks/create", body, &answer, err);
 

@@ -5,6 +5,13 @@
 
 #include "lib/docker/client.h"
 
+/** The option of a network that holds its MTU. */
+#define MK_NETWORK_MTU "com.docker.network.driver.mtu"
+
+/** GET /networks/ID: MK_ENOTFOUND. The caller owns the result. */
+int mk_network_inspect(
+	struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err) MK_CHECKED;
+
 /** All networks: an array. The caller owns it. */
 int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 

@@ -159,6 +159,7 @@ int mk_kube_call(struct mk_kube *kube, const char *method, const char *path, con
 	struct mk_http_request request = {
 		.method = method,
 		.path = path,
+		.content_type = mk_streq(method, "PATCH") ? "application/merge-patch+json" : NULL,
 		.body = text,
 		.body_len = text ? strlen(text) : 0,
 		.timeout_ms = MK_KUBE_TIMEOUT_MS,

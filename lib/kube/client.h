@@ -39,7 +39,8 @@ MK_DEFINE_CLEANUP(struct mk_kube *, mk_kube_free);
 /**
  * One request. A status of 400 or more becomes an error with the server's own
  * message: MK_ENOTFOUND for 404, MK_EEXISTS for 409, else MK_EREMOTE with
- * err->status set. `body` (JSON) and `ret` may be NULL.
+ * err->status set. `body` (JSON; of a PATCH, a merge patch: RFC 7386) and `ret`
+ * may be NULL.
  */
 int mk_kube_call(struct mk_kube *kube, const char *method, const char *path, const json_t *body,
 	json_t **ret, struct mk_error *err) MK_CHECKED;

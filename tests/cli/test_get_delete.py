@@ -25,7 +25,8 @@ class Get(CliTest):
         self.assertEqual(self.json("clusters"),
                          [{"name": NAME, "nodes": 1, "running": 1, **addresses}])
         nodes = [{"cluster": NAME, "name": NODE, "role": "control-plane", "state": "running",
-                  "ip": container.labels["io.mkcluster.ip"], "id": container.id,
+                  "ip": container.labels["io.mkcluster.ip"],
+                  "pods": container.labels["io.mkcluster.pods"], "id": container.id,
                   "image": "mkcluster/node:v1.36.3", **addresses}]
         self.assertEqual(self.json("nodes"), nodes)
         self.assertEqual(self.json("nodes", "--name", NAME), nodes)

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/cluster/etcd.h"
+
+#include "lib/base/clock.h"
+#include "lib/docker/container.h"
+
+#define MAX_OUTPUT ((size_t)65536)
+#define TIMEOUT_MS 15000
+#define RETRY_MS 100
+#define MAX_WORDS 6
+
+/* Its log comes first, a JSON object a line; what it has to say comes last. */
+static int fail_etcdctl(const char *const *words, const char *output, struct mk_error *err)
+{
+	const char *said = strstr(output, "Error: ");
+
+	said = said ? said + strlen("Error: ") : output;
+	return mk_fail(err, MK_EREMOTE, "etcdctl %s %s: %.*s", words[0], words[1],
+		(int)strcspn(said, "\n"), said);
+}
+
+/* etcdctl with the given words; what it printed goes to `ret`. A failure carries
+ * its last words. */
+static int etcdctl(struct mk_docker *docker, const char *container, const char *const *words,
+	struct mk_buf *ret, struct mk_error *err)
+{
+	const char *argv[6 + MAX_WORDS] = { "etcdctl", "--endpoints=https://127.0.0.1:2379",
+		"--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+		"--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+		"--key=/etc/kubernetes/pki/etcd/healthcheck-client.key" };
+	int status = -1;
+	int r;
+
+	for (size_t i = 0; i < MAX_WORDS && words[i]; i++)
+		argv[5 + i] = words[i];
+	r = mk_container_exec(docker, container, argv, TIMEOUT_MS, ret, &status, err);
+	if (r < 0)
+		return r;
+	if (status == 0)
+		return 0;
+	return fail_etcdctl(words, ret->data, err);
+}
+
+/* "ID, started, NAME, https://IP:2380, https://IP:2379, false", a line a member. */
+char *mk_etcd_find(const char *list, const char *ip)
+{
+	mk_autofree char *peer = mk_xasprintf(" https://%s:2380,", ip);
+	mk_autostrlist lines = { .items = NULL };
+
+	mk_strlist_split(&lines, list, "\n");
+	for (size_t i = 0; i < lines.count; i++) {
+		if (strstr(lines.items[i], peer))
+			return mk_xstrndup(lines.items[i], strcspn(lines.items[i], ","));
+	}
+	return NULL;
+}
+
+/* The id of the member at `ip`, or NULL when there is none. */
+static int find_member(struct mk_docker *docker, const char *container, const char *ip, char **ret,
+	struct mk_error *err)
+{
+	static const char *const words[] = { "member", "list", NULL };
+	mk_autobuf output = mk_buf_init(MAX_OUTPUT);
+	int r = etcdctl(docker, container, words, &output, err);
+
+	if (r == 0)
+		*ret = mk_etcd_find(output.data, ip);
+	return r;
+}
+
+/* Again and again while etcd refuses with a word that passes by itself. */
+static int etcdctl_until(struct mk_docker *docker, const char *container, const char *const *words,
+	const char *passing, int64_t deadline, struct mk_error *err)
+{
+	for (;;) {
+		mk_autobuf output = mk_buf_init(MAX_OUTPUT);
+		int r = etcdctl(docker, container, words, &output, err);
+
+		if (r != -MK_EREMOTE || !strstr(err->message, passing))
+			return r;
+		if (mk_remaining_ms(deadline) == 0)
+			return mk_error_recode(err, MK_ETIMEOUT);
+		mk_error_done(err);
+		r = mk_sleep_ms(RETRY_MS, err);
+		if (r < 0)
+			return r;
+	}
+}
+
+int mk_etcd_add_learner(struct mk_docker *docker, const char *container, const char *name,
+	const char *ip, int64_t deadline, struct mk_error *err)
+{
+	mk_autofree char *urls = mk_xasprintf("--peer-urls=https://%s:2380", ip);
+	const char *words[] = { "member", "add", name, urls, "--learner", NULL };
+
+	/* For five seconds after a member came, the others are not sure of it. */
+	return etcdctl_until(docker, container, words, "unhealthy cluster", deadline, err);
+}
+
+int mk_etcd_promote(struct mk_docker *docker, const char *container, const char *ip,
+	int64_t deadline, struct mk_error *err)
+{
+	mk_autofree char *id = NULL;
+	int r = find_member(docker, container, ip, &id, err);
+	const char *words[] = { "member", "promote", id, NULL };
+
+	if (r < 0)
+		return r;
+	if (!id)
+		return mk_fail(err, MK_ENOTFOUND, "etcd has no member at %s", ip);
+	/* Refused until the learner has nearly all that the leader has. */
+	return etcdctl_until(docker, container, words, "in sync with leader", deadline, err);
+}
+
+int mk_etcd_remove(struct mk_docker *docker, const char *container, const char *ip,
+	int64_t deadline, struct mk_error *err)
+{
+	mk_autofree char *id = NULL;
+	int r = find_member(docker, container, ip, &id, err);
+	const char *words[] = { "member", "remove", id, NULL };
+
+	if (r < 0 || !id)
+		return r;
+	/* For five seconds after one has started, they are not sure of each other. */
+	return etcdctl_until(docker, container, words, "unhealthy cluster", deadline, err);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `node add`, in order, and the way back. */
+#include "lib/base/clock.h"
+#include "lib/cluster/cluster.h"
+#include "lib/cluster/etcd.h"
+#include "lib/cluster/existing.h"
+#include "lib/cluster/host.h"
+#include "lib/cluster/membership.h"
+#include "lib/kube/watch.h"
+
+/* How long the way back waits for etcd to let a member go. */
+#define UNDO_ETCD_MS 15000
+
+/* One addition: several workers, or one control plane. */
+struct adding {
+	const struct mk_node_add_options *options;
+	struct mk_create_options create; /* what the steps of a bring-up ask for */
+	struct mk_bringup b;
+	struct mk_cluster_spec spec;
+	struct mk_plan before;
+	struct mk_kube_lock lock;
+	bool told, member; /* how far it has come */
+};
+
+static void adding_done(struct adding *a)
+{
+	mk_kube_unlock(&a->lock);
+	mk_bringup_done(&a->b);
+	mk_plan_done(&a->before);
+	mk_cluster_spec_done(&a->spec);
+}
+
+static bool is_control_plane(const struct adding *a)
+{
+	return a->options->role == MK_ROLE_CONTROL_PLANE;
+}
+
+/* The one new control plane, or the first new worker; before the plan has one, some
+ * node that is not fresh. */
+static const struct mk_node_plan *new_node(const struct adding *a)
+{
+	const struct mk_node_plan *node = a->b.plan.nodes;
+	const struct mk_node_plan *last = node + a->b.plan.kube_count - 1;
+
+	while (node < last && !node->fresh)
+		node++;
+	return node;
+}
+
+/* A balancer that comes now publishes ports of its own: those of the first control
+ * plane stay with its container. */
+static int choose_balancer_ports(struct adding *a, struct mk_error *err)
+{
+	struct mk_bringup *b = &a->b;
+	const char *address = a->spec.api_address;
+	mk_autojson *taken = NULL;
+	int r = mk_host_ports_taken(b->docker, &taken, err);
+
+	if (r == 0)
+		r = mk_host_choose_port(b->docker, address, 0, false, taken, &b->api_port, err);
+	if (r == 0)
+		r = mk_host_choose_port(b->docker, address, a->spec.registry_port,
+			/* or_next= */ true, taken, &b->registry_port, err);
+	if (r == 0 && a->spec.openfaas)
+		r = mk_host_choose_port(b->docker, address, a->spec.gateway_port,
+			/* or_next= */ true, taken, &b->gateway_port, err);
+	return r;
+}
+
+static bool brings_balancer(const struct adding *a)
+{
+	return !mk_plan_has_balancer(&a->before) && mk_plan_has_balancer(&a->b.plan);
+}
+
+static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	struct mk_bringup *b = &a->b;
+	size_t count = is_control_plane(a) ? 1 : a->options->count;
+	int r;
+
+	r = mk_host_check_inotify(
+		b->docker, is_control_plane(a) ? 1 : 0, is_control_plane(a) ? 0 : count, err);
+	if (r == 0)
+		r = mk_plan_grow(&b->plan, &a->spec, &b->subnet, a->options->role, count, err);
+	if (r == 0 && brings_balancer(a))
+		r = choose_balancer_ports(a, err);
+	if (r == 0)
+		r = mk_existing_make_secrets(b, err);
+	if (r == 0)
+		*ret_note = count == 1 ? mk_xstrdup(new_node(a)->name)
+				       : mk_xasprintf("%zu workers", count);
+	return r;
+}
+
+/* Before the node runs: the others route to it, and elect leaders, from now on. */
+static int step_tell(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	int r;
+
+	(void)ret_note;
+	a->told = true;
+	r = mk_existing_tell(&a->b, &a->before, brings_balancer(a) ? 0 : MK_TELL_ALL, err);
+	if (r < 0 || !is_control_plane(a))
+		return r;
+	a->member = true;
+	return mk_etcd_add_learner(a->b.docker, a->b.plan.nodes[0].container, new_node(a)->name,
+		new_node(a)->ip, a->b.deadline, err);
+}
+
+static int step_start(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	int r;
+
+	(void)ret_note;
+	r = mk_nodes_make(&a->b, a->b.profile, err);
+	/* Who is sent to a balancer must find one. */
+	if (r == 0 && brings_balancer(a))
+		r = mk_existing_tell(&a->b, &a->before, MK_TELL_ALL, err);
+	return r;
+}
+
+static int step_promote(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	(void)ret_note;
+	return mk_etcd_promote(
+		a->b.docker, a->b.plan.nodes[0].container, new_node(a)->ip, a->b.deadline, err);
+}
+
+static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	mk_autostrlist names = { .items = NULL };
+	int r;
+
+	for (size_t i = 0; i < a->b.plan.kube_count; i++) {
+		if (a->b.plan.nodes[i].fresh)
+			mk_strlist_add(&names, a->b.plan.nodes[i].name);
+	}
+	r = mk_kube_wait_nodes(a->b.kube, &names, a->b.deadline, err);
+	if (r == 0 && is_control_plane(a))
+		r = mk_bringup_set_roles(&a->b, err);
+	if (r == 0)
+		*ret_note = mk_xasprintf("%zu Ready", names.count);
+	return r;
+}
+
+static bool not_control_plane(const struct adding *a)
+{
+	return !is_control_plane(a);
+}
+
+static bool no_new_balancer(const struct adding *a)
+{
+	return !brings_balancer(a);
+}
+
+static int step_kubeconfig(struct adding *a, char **ret_note, struct mk_error *err)
+{
+	return mk_step_write_kubeconfig(&a->b, ret_note, err);
+}
+
+static const struct {
+	const char *title;
+	int (*run)(struct adding *a, char **ret_note, struct mk_error *err);
+	bool (*skip)(const struct adding *a);
+} steps[] = {
+	{ "Planning", step_plan, NULL },
+	{ "Telling the other nodes", step_tell, NULL },
+	{ "Starting", step_start, NULL },
+	{ "Joining etcd", step_promote, not_control_plane },
+	{ "Waiting until Ready", step_wait, NULL },
+	{ "Writing the kubeconfig", step_kubeconfig, no_new_balancer },
+};
+
+static int run_steps(struct adding *a, struct mk_error *err)
+{
+	const struct mk_create_report *report = &a->options->report;
+	int r = 0;
+
+	for (size_t i = 0; i < MK_ARRAY_LEN(steps) && r == 0; i++) {
+		mk_autofree char *note = NULL;
+		int64_t start = mk_now_ms();
+
+		if (steps[i].skip && steps[i].skip(a))
+			continue;
+		if (mk_interrupted())
+			return mk_fail_interrupted(err);
+		report->begin(report->payload, steps[i].title);
+		r = steps[i].run(a, &note, err);
+		if (r == 0)
+			report->end(report->payload, steps[i].title, mk_now_ms() - start, note);
+		else
+			(void)mk_error_wrap(err, "%s", steps[i].title);
+	}
+	return r;
+}
+
+static void forget_nodes(struct adding *a, struct mk_error *second)
+{
+	for (size_t i = 0; i < a->b.plan.kube_count; i++) {
+		mk_autofree char *path = mk_xasprintf("/api/v1/nodes/%s", a->b.plan.nodes[i].name);
+
+		if (a->b.plan.nodes[i].fresh)
+			(void)!mk_kube_call(a->b.kube, "DELETE", path, NULL, NULL, second);
+		mk_error_done(second);
+	}
+}
+
+/*
+ * etcd first: a member with a vote that only stops costs a cluster of two its
+ * quorum. Then the containers, then what the others were told.
+ */
+static int undo_all(struct adding *a, struct mk_error *second)
+{
+	struct mk_bringup *b = &a->b;
+	struct mk_plan grown;
+	int r = 0;
+
+	if (a->member)
+		r = mk_etcd_remove(b->docker, b->plan.nodes[0].container, new_node(a)->ip,
+			mk_deadline(UNDO_ETCD_MS), second);
+	if (r == 0)
+		r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, second);
+	if (r < 0 || !a->told)
+		return r;
+	forget_nodes(a, second);
+	grown = b->plan;
+	b->plan = a->before;
+	r = mk_existing_tell(b, &grown, MK_TELL_ALL, second);
+	b->plan = grown;
+	return r;
+}
+
+static void undo(struct adding *a, struct mk_error *err)
+{
+	mk_autoerror second = { .code = MK_OK };
+	int r;
+
+	mk_interrupt_shield(true);
+	r = undo_all(a, &second);
+	mk_interrupt_shield(false);
+	if (r < 0) {
+		mk_autofree char *first = mk_xstrdup(err->message);
+		enum mk_code code = err->code;
+
+		(void)mk_fail(err, code, "%s; and cleaning up failed: %s", first, second.message);
+		mk_error_hint(err, "`mkcluster node remove` takes out what is left");
+	} else if (err->code == MK_EINTR) {
+		mk_autofree char *first = mk_xstrdup(err->message);
+
+		(void)mk_fail(err, MK_EINTR, "%s; what it made is removed", first);
+	}
+}
+
+static int fail_run(struct adding *a, struct mk_error *err)
+{
+	if (new_node(a)->fresh && new_node(a)->container && err->code != MK_EINTR)
+		mk_diagnose(&a->b, err);
+	if (mk_interrupted())
+		(void)mk_fail_interrupted(err);
+	if (a->options->retain)
+		mk_error_hint(err, "kept for you to look at; `mkcluster node remove` removes it");
+	else
+		undo(a, err);
+	return -(int)err->code;
+}
+
+static int add_once(struct mk_docker *docker, const char *name,
+	const struct mk_node_add_options *options, struct mk_strlist *ret_names,
+	struct mk_error *err)
+{
+	MK_CLEANUP(adding_done)
+	struct adding a = {
+		.options = options,
+		.create = { .kubeconfig = options->kubeconfig },
+		.spec = mk_cluster_spec_init(),
+		.b = { .docker = docker, .deadline = mk_deadline(options->timeout_ms) },
+	};
+	int r;
+
+	a.b.options = &a.create;
+	r = mk_existing_open(&a.b, &a.spec, name, options->timeout_ms, &a.lock, err);
+	if (r < 0)
+		return r;
+	mk_plan_copy(&a.b.plan, &a.before);
+	r = run_steps(&a, err);
+	if (r < 0)
+		return fail_run(&a, err);
+	for (size_t i = 0; i < a.b.plan.kube_count; i++) {
+		if (a.b.plan.nodes[i].fresh)
+			mk_strlist_add(ret_names, a.b.plan.nodes[i].name);
+	}
+	return 0;
+}
+
+int mk_cluster_add_nodes(struct mk_docker *docker, const char *name,
+	const struct mk_node_add_options *options, struct mk_strlist *ret_names,
+	struct mk_error *err)
+{
+	size_t rounds = options->role == MK_ROLE_CONTROL_PLANE ? options->count : 1;
+	int r = 0;
+
+	for (size_t i = 0; i < rounds && r == 0; i++)
+		r = add_once(docker, name, options, ret_names, err);
+	return r;
+}
