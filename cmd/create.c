@@ -15,6 +15,7 @@ struct options {
 	int profile;
 	int64_t timeout_ms;
 	bool openfaas;
+	bool resume;
 	bool retain;
 	bool switch_context;
 };
@@ -67,6 +68,10 @@ static const struct mk_option options[] = {
 		.value = "TIME",
 		.offset = offsetof(struct options, timeout_ms),
 		.help = "give up after (5m)" },
+	{ .name = "resume",
+		.kind = MK_OPTION_ON,
+		.offset = offsetof(struct options, resume),
+		.help = "go on with what an earlier run of the same options has left" },
 	{ .name = "retain",
 		.kind = MK_OPTION_ON,
 		.offset = offsetof(struct options, retain),
@@ -160,6 +165,7 @@ static int run(const struct mk_context *context, const void *opts,
 	struct mk_create_options create = {
 		.kubeconfig = o->kubeconfig,
 		.switch_context = o->switch_context,
+		.resume = o->resume,
 		.retain = o->retain,
 		.timeout_ms = o->timeout_ms,
 		.report = { .payload = &progress, .begin = step_begin, .end = step_end },

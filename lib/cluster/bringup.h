@@ -30,10 +30,12 @@ struct mk_bringup {
 	struct mk_cidr subnet;
 	int64_t mtu;
 	struct mk_plan plan;
-	bool joining;         /* nodes for a cluster that exists, not a new one */
-	bool started;         /* something of ours may exist in the engine */
-	json_t *images;       /* role -> image: the node image's, then the spec's */
-	const char *provider; /* "stand-in", or another word of the image's label */
+	bool joining;                 /* nodes for a cluster that exists, not a new one */
+	bool resuming;                /* the nodes are there already */
+	struct mk_cluster_spec begun; /* of a resumed run: what the nodes were made from */
+	bool started;                 /* something of ours may exist in the engine */
+	json_t *images;               /* role -> image: the node image's, then the spec's */
+	const char *provider;         /* "stand-in", or another word of the image's label */
 	json_t *image_info;
 	bool cgroup_v1;
 	enum mk_profile profile;
@@ -54,6 +56,8 @@ struct mk_step {
 extern const struct mk_step mk_create_steps[];
 extern const size_t mk_create_step_count;
 
+int mk_step_find(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_find_password(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_start_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
@@ -64,6 +68,13 @@ int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_write_kubeconfig(
 	struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+
+/** Note in the first control plane that the bring-up has come to its end. Without
+ * the note only a hint is different, so a failure is none of the user's. */
+void mk_resume_mark_whole(struct mk_bringup *b);
+
+/** Whether the node, a first control plane, has that note, or cannot be asked. */
+bool mk_resume_is_whole(struct mk_docker *docker, const char *container);
 
 /** Release what `b` owns. */
 void mk_bringup_done(struct mk_bringup *b);

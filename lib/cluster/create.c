@@ -20,6 +20,7 @@ void mk_bringup_done(struct mk_bringup *b)
 	json_decref(b->image_info);
 	mk_secret_free(b->password);
 	free(b->kubeconfig_path);
+	mk_cluster_spec_done(&b->begun);
 }
 
 /* How long an engine may still be busy with a request that we have dropped. */
@@ -113,6 +114,10 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 		(void)mk_fail(err, MK_EINTR, "interrupted: %s", phase);
 	else if (b->started)
 		(void)mk_error_wrap(err, "%s", phase);
+	if (b->resuming)
+		mk_error_hint(err,
+			"what is there is kept: resume again, or `mkcluster delete --name %s`",
+			b->spec->name);
 	if (b->started && !b->options->retain)
 		undo(b, err);
 	else if (b->started)
@@ -179,6 +184,7 @@ int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *sp
 		.spec = spec,
 		.docker = docker,
 		.deadline = mk_deadline(options->timeout_ms),
+		.begun = mk_cluster_spec_init(),
 	};
 	int r = mk_cluster_spec_check(spec, err);
 
@@ -186,6 +192,8 @@ int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *sp
 		r = mk_random_hex(8, &b.run_id, err);
 	if (r == 0)
 		r = run_steps(&b, err);
+	if (r == 0)
+		mk_resume_mark_whole(&b);
 	if (r == 0)
 		fill_result(&b, ret);
 	return r;

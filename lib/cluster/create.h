@@ -19,6 +19,7 @@ struct mk_create_report {
 struct mk_create_options {
 	const char *kubeconfig; /* the file to merge into, or NULL for kubectl's rules */
 	bool switch_context;
+	bool resume;        /* go on with what an earlier run has left */
 	bool retain;        /* keep what was made when the bring-up fails */
 	int64_t timeout_ms; /* for the whole */
 	struct mk_create_report report;
@@ -43,7 +44,9 @@ void mk_create_result_done(struct mk_create_result *result);
  * Make the cluster. Returns when every node is Ready, DNS and OpenFaaS are
  * available and the gateway has answered. On failure and on interrupt all that
  * this run made is removed (by its run id, so nothing of another run is touched)
- * unless `retain`. MK_EUSAGE, MK_EHOST, MK_EEXISTS before anything was made;
+ * unless `retain`. With `resume`, nodes that an earlier run of the same spec has made
+ * are brought to their end, and kept whatever comes; without any, or when they lack
+ * files, it is begun anew. MK_EUSAGE, MK_EHOST, MK_EEXISTS before anything was made;
  * MK_EBRINGUP, MK_ETIMEOUT, MK_EINTR after.
  */
 int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *spec,

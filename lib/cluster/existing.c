@@ -121,19 +121,33 @@ static int read_cluster(
 	return r == 0 ? mk_bringup_read_engine(b, NULL, err) : r;
 }
 
+static int read_plan(struct mk_bringup *b, const char *name, const struct mk_cluster_spec *spec,
+	struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	int r = mk_cluster_nodes(b->docker, name, &nodes, err);
+
+	return r == 0 ? mk_plan_of_nodes(nodes, spec, &b->subnet, &b->plan, err) : r;
+}
+
+int mk_existing_read(
+	struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	int r = read_cluster(b, name, spec, err);
+
+	return r == 0 ? read_plan(b, name, spec, err) : r;
+}
+
 int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const char *name,
 	int64_t lock_ms, struct mk_kube_lock *ret_lock, struct mk_error *err)
 {
-	mk_autojson *nodes = NULL;
 	int r = read_cluster(b, name, spec, err);
 
 	if (r == 0)
 		r = connect_api(b, name, err);
 	if (r == 0)
 		r = mk_kube_lock(b->kube, "mkcluster-nodes", lock_ms / 1000 + 1, ret_lock, err);
-	if (r == 0)
-		r = mk_cluster_nodes(b->docker, name, &nodes, err);
-	return r == 0 ? mk_plan_of_nodes(nodes, spec, &b->subnet, &b->plan, err) : r;
+	return r == 0 ? read_plan(b, name, spec, err) : r;
 }
 
 /* Where the cluster's own CAs are read. */

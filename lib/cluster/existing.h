@@ -23,6 +23,10 @@
 int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const char *name,
 	int64_t lock_ms, struct mk_kube_lock *ret_lock, struct mk_error *err) MK_CHECKED;
 
+/** The same without a lock and without the API, which may not answer yet. */
+int mk_existing_read(struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec,
+	struct mk_error *err) MK_CHECKED;
+
 /** Make certificates for the present plan, signed by the cluster's own CAs. */
 int mk_existing_make_secrets(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 

@@ -19,8 +19,15 @@ static int check_name(struct mk_bringup *b, struct mk_error *err)
 	if (json_array_size(nodes) == 0)
 		return 0;
 	(void)mk_fail(err, MK_EEXISTS, "a cluster '%s' exists already", b->spec->name);
-	mk_error_hint(err, "choose another with --name, or `mkcluster delete --name %s` first",
-		b->spec->name);
+	if (mk_resume_is_whole(b->docker, mk_json_str(json_array_get(nodes, 0), "id", "")))
+		mk_error_hint(err,
+			"choose another with --name, or `mkcluster delete --name %s` first",
+			b->spec->name);
+	else
+		mk_error_hint(err,
+			"but its making has not come to an end: `mkcluster create --resume` with the "
+			"same options goes on, `mkcluster delete --name %s` removes it",
+			b->spec->name);
 	return -MK_EEXISTS;
 }
 

@@ -7,11 +7,28 @@ static bool no_openfaas(const struct mk_bringup *b)
 	return !b->spec->openfaas;
 }
 
+static bool not_asked_to_resume(const struct mk_bringup *b)
+{
+	return !b->options->resume;
+}
+
+static bool resuming(const struct mk_bringup *b)
+{
+	return b->resuming;
+}
+
+static bool no_password_to_find(const struct mk_bringup *b)
+{
+	return !b->resuming || !b->spec->openfaas;
+}
+
 const struct mk_step mk_create_steps[] = {
-	{ "Checking the host", mk_step_check_host, NULL, false },
-	{ "Making certificates", mk_step_make_secrets, NULL, false },
-	{ "Starting the nodes", mk_step_start_nodes, NULL, false },
+	{ "Finding what is there", mk_step_find, not_asked_to_resume, false },
+	{ "Checking the host", mk_step_check_host, resuming, false },
+	{ "Making certificates", mk_step_make_secrets, resuming, false },
+	{ "Starting the nodes", mk_step_start_nodes, resuming, false },
 	{ "Waiting for the API server", mk_step_wait_api, NULL, false },
+	{ "Finding the password", mk_step_find_password, no_password_to_find, false },
 	{ "Applying manifests", mk_step_apply, NULL, false },
 	{ "Waiting for the nodes", mk_step_wait_nodes, NULL, false },
 	{ "Waiting for DNS", mk_step_wait_dns, NULL, false },

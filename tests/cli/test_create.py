@@ -46,8 +46,11 @@ class HappyPath(CliTest):
         ]
         log = self.engine.log()
         self.assertEqual(log[:len(expected)], expected)
-        # After it only whether the node still runs, every half second.
-        self.assertLessEqual(set(log[len(expected):]), {f"GET /v1.41/containers/{node}/json"})
+        # After it only whether the node still runs, every half second, and at the end the
+        # note that the cluster is whole.
+        self.assertEqual(log[-1], f"PUT /v1.41/containers/{node}/archive?path=/")
+        self.assertLessEqual(set(log[len(expected):-1]),
+                             {f"GET /v1.41/containers/{node}/json"})
 
     def test_objects_in_order(self):
         kinds = [path.split("/")[-2] for path in self.api.objects]

@@ -128,14 +128,42 @@ class Trouble(unittest.TestCase):
         self.place.mkcluster("delete", "--name", self.place.name)
         self.assert_nothing_left()
 
-    def test_after_sigkill_delete_removes_the_rest(self):
+    def kill_create(self, seconds):
         process = subprocess.Popen(
             [cluster.MKCLUSTER, "create", "--name", self.place.name, "--image", cluster.IMAGE],
             env=self.place.env, stderr=subprocess.DEVNULL)
-        time.sleep(1.5)
+        time.sleep(seconds)
         process.kill()
         process.wait()
+
+    def test_after_sigkill_delete_removes_the_rest(self):
+        self.kill_create(1.5)
         self.place.mkcluster("delete", "--name", self.place.name)
+        self.assert_nothing_left()
+
+    def test_resume_after_sigkill(self):
+        """Where files were missing it begins anew, else it goes on with the same nodes."""
+        for seconds in 0.3, 3:
+            self.kill_create(seconds)
+            before = docker("ps", "-q", "--filter", f"name={self.place.name}").split()
+            if before:
+                again = self.place.create(check=False)
+                self.assertEqual(again.returncode, 4)
+                self.assertIn("--resume", again.stderr)
+            other = self.place.create("--resume", "--no-openfaas", check=False)
+            if seconds == 3:
+                self.assertEqual(other.returncode, 2, other.stderr)
+                self.place.create("--resume")
+                self.assertEqual(before, docker(
+                    "ps", "-q", "--filter", f"name={self.place.name}").split())
+                self.assertEqual(cluster.http(
+                    self.place.gateway() + "/system/functions",
+                    user=("admin", self.place.password()))[0], 200)
+            # A whole cluster is left as it is.
+            again = self.place.create(check=False)
+            self.assertEqual(again.returncode, 4)
+            self.assertNotIn("--resume", again.stderr)
+            self.place.mkcluster("delete", "--name", self.place.name)
         self.assert_nothing_left()
 
 
