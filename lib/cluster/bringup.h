@@ -56,8 +56,12 @@ struct mk_step {
 extern const struct mk_step mk_create_steps[];
 extern const size_t mk_create_step_count;
 
+/** Of a resumed run: whether the nodes are there (b->resuming); if not all of them
+ * can be, what is there is removed. */
 int mk_step_find(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+/** Of a resumed run: the password that OpenFaaS has, or a new one. */
 int mk_step_find_password(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+
 int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_start_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
