@@ -29,7 +29,7 @@
 
 const char *const mk_os_packages[] = { "systemd", "systemd-sysv", "kmod", "iproute2", "iptables",
 	"nftables", "conntrack", "curl", "ipset", "socat", "procps", "ethtool", "ca-certificates",
-	"catatonit", "haproxy", "util-linux", "mount", NULL };
+	"catatonit", "busybox-static", "haproxy", "util-linux", "mount", NULL };
 
 /* The order is the order of building: the longest first. */
 const struct mk_component mk_components[] = {
@@ -205,6 +205,59 @@ const struct mk_component mk_components[] = {
 			.local = "mkcluster.local/coredns:${MODULE_VERSION}",
 			.command = LIST("/coredns"),
 			.user = "0",
+		},
+	},
+	{
+		.name = "metrics-server",
+		.version = "0.9.0",
+		.license = "Apache-2.0",
+		.build = &(const struct mk_gobuild){
+			.folder = "modules/metrics-server",
+			.packages = LIST("sigs.k8s.io/metrics-server/cmd/metrics-server"),
+			/* As upstream: it reports client-go's version as its own. */
+			.ldflags = STRIP "-X k8s.io/client-go/pkg/version.gitVersion=v${VERSION}",
+			.outputs = { { .name = "metrics-server", .path = "/metrics-server" } },
+		},
+		.image = &(const struct mk_podimage){
+			.role = "metrics-server",
+			.reference = "registry.k8s.io/metrics-server/metrics-server:v${VERSION}",
+			.local = "mkcluster.local/metrics-server:${MODULE_VERSION}",
+			.command = LIST("/metrics-server"),
+			.user = "65534",
+		},
+	},
+	{
+		.name = "local-path-provisioner",
+		.version = "0.0.30",
+		.license = "Apache-2.0",
+		.build = &(const struct mk_gobuild){
+			.folder = "modules/local-path-provisioner",
+			.packages = LIST("github.com/rancher/local-path-provisioner"),
+			.ldflags = STRIP "-X main.VERSION=v${VERSION}",
+			.outputs = { { .name = "local-path-provisioner",
+				.path = "/usr/bin/local-path-provisioner" } },
+		},
+		.image = &(const struct mk_podimage){
+			.role = "local-path-provisioner",
+			.reference = "docker.io/rancher/local-path-provisioner:v${VERSION}",
+			.local = "mkcluster.local/local-path-provisioner:${MODULE_VERSION}",
+			.command = LIST("/usr/bin/local-path-provisioner"),
+			.user = "65534",
+		},
+	},
+	{
+		.name = "busybox",
+		.version = "1.37.0",
+		.module_version = "1.35.0",
+		.license = "GPL-2.0-only",
+		.image = &(const struct mk_podimage){
+			.role = "local-path-helper",
+			.reference = "docker.io/library/busybox:${VERSION}",
+			.local = "mkcluster.local/busybox:${MODULE_VERSION}",
+			.command = LIST("/bin/sh"),
+			.user = "65534",
+			.os_file = "/bin/busybox",
+			.os_links = LIST("/bin/sh"),
 		},
 	},
 	{

@@ -51,12 +51,13 @@ struct mk_gobuild {
 
 /** The image that a pod runs. */
 struct mk_podimage {
-	const char *role;           /* "gateway": the key in the node image's label */
-	const char *reference;      /* upstream's, whole: "docker.io/library/x:1" */
-	const char *local;          /* ours, when its program was built from modules */
-	const char *const *command; /* of ours; ends with NULL */
-	const char *user;           /* of ours */
-	const char *os_file;        /* ours is made of this file of the OS layer, or NULL */
+	const char *role;            /* "gateway": the key in the node image's label */
+	const char *reference;       /* upstream's, whole: "docker.io/library/x:1" */
+	const char *local;           /* ours, when its program was built from modules */
+	const char *const *command;  /* of ours; ends with NULL */
+	const char *user;            /* of ours */
+	const char *os_file;         /* ours is made of this file of the OS layer, or NULL */
+	const char *const *os_links; /* its further names in ours; ends with NULL, or NULL */
 };
 
 struct mk_component {

@@ -57,6 +57,9 @@ static int add_modules(struct mk_digest *digest, const struct mk_component *comp
 	for (size_t i = 0; image->command[i]; i++)
 		add(digest, image->command[i]);
 	add(digest, image->user);
+	add(digest, image->os_file);
+	for (size_t i = 0; image->os_links && image->os_links[i]; i++)
+		add(digest, image->os_links[i]);
 	return add_rendered(digest, component, image->local, arch, err);
 }
 

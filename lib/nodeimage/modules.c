@@ -82,11 +82,14 @@ static int add_os_image(
 	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *layer = mk_podimage_layer();
 	mk_autobuf file = mk_buf_init(16 * MK_MIB);
 	const char *path = component->image->os_file;
+	const char *const *links = component->image->os_links;
 	int r = mk_container_read_file(work->docker, work->container, path, &file, err);
 
 	if (r < 0)
 		return r;
 	mk_tar_add_file(layer, path, 0755, 0, 0, file.data, file.len);
+	for (size_t i = 0; links && links[i]; i++)
+		mk_tar_add_symlink(layer, links[i], path, 0, 0);
 	return compose(work, component, layer, err);
 }
 

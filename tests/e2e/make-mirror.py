@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a mirror of releases out of what the modules path built.
 
-usage: make-mirror.py OUT --pause PROGRAM [--cache DIR]
+usage: make-mirror.py OUT --pause PROGRAM --busybox PROGRAM [--cache DIR]
 
 OUT gets the layout that `mkcluster build node-image --from release --mirror`
 reads: release files under their own hosts and paths with their checksum files,
 and the pods' images below images/, under upstream's names. The programs come
-from the cache's modules/ and PROGRAM is catatonit (Debian packages it): they are
-the same files as `--from modules` uses, packed as upstream packs its own.
+from the cache's modules/ and the two PROGRAMs are catatonit and a static busybox
+(Debian packages them): they are the same files as `--from modules` uses, packed
+as upstream packs its own.
 """
 import argparse
 import hashlib
@@ -28,6 +29,10 @@ FAAS_CLI = "0.13.15"
 # component: upstream's reference, program in the cache, its path in the image, command
 IMAGES = {
     "coredns": ("docker.io/coredns/coredns:1.14.1", "coredns", "/coredns", ["/coredns"]),
+    "metrics-server": ("registry.k8s.io/metrics-server/metrics-server:v0.9.0", "metrics-server",
+                       "/metrics-server", ["/metrics-server"]),
+    "local-path-provisioner": ("docker.io/rancher/local-path-provisioner:v0.0.30",
+                               "local-path-provisioner", "/usr/bin/local-path-provisioner", None),
     "gateway": ("ghcr.io/openfaas/gateway:0.27.3", "gateway", "/gateway", ["/gateway"]),
     "provider": ("ghcr.io/openfaas/faas-netes:0.17.3", "provider", "/provider", ["/provider"]),
     "queue-worker": ("ghcr.io/openfaas/queue-worker:0.14.1", "nats-queue-worker", "/worker",
@@ -40,6 +45,7 @@ IMAGES = {
                      ["/bin/alertmanager"]),
 }
 PAUSE = "registry.k8s.io/pause:3.10.1"
+BUSYBOX = "docker.io/library/busybox:1.37.0"
 
 
 def sha256(path):
@@ -156,7 +162,7 @@ class Mirror:
             add(tar, "manifest.json", manifest.encode())
         self.checksum(file)
 
-    def images(self, pause):
+    def images(self, pause, busybox):
         for component, (reference, program, path, command) in IMAGES.items():
             built = self.built(component)
             members = [(path.lstrip("/"), built / program)]
@@ -164,6 +170,8 @@ class Mirror:
                 members.append(("assets", built / "assets"))
             self.image(reference, members, command, "0" if component == "coredns" else "65534")
         self.image(PAUSE, [("pause", pathlib.Path(pause))], ["/pause", "-P"], "65535")
+        shell = pathlib.Path(busybox)
+        self.image(BUSYBOX, [("bin/busybox", shell), ("bin/sh", shell)], None, "")
 
 
 def add(tar, name, data, mode=0o644):
@@ -192,11 +200,12 @@ def main():
     parser.add_argument("--cache", default=os.path.join(default, "mkcluster"))
     parser.add_argument("--pause", default="/usr/bin/catatonit",
                         help="a static program that does nothing")
+    parser.add_argument("--busybox", default="/bin/busybox", help="a static shell")
     args = parser.parse_args()
     mirror = Mirror(args.out, args.cache)
     mirror.programs()
     mirror.faas_cli()
-    mirror.images(args.pause)
+    mirror.images(args.pause, args.busybox)
 
 
 main()

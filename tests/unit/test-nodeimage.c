@@ -96,6 +96,10 @@ static void check_image(const struct mk_component *component, const char *arch)
 	assert_non_null(image->command[0]);
 	assert_non_null(image->user);
 	assert_true(component->build || image->os_file);
+	for (size_t i = 0; image->os_links && image->os_links[i]; i++) {
+		assert_non_null(image->os_file);
+		assert_int_equal(image->os_links[i][0], '/');
+	}
 }
 
 static void table_is_whole(void **state)

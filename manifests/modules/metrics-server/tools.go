@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build tools
+
+// Package tools names the commands that are built from this module, so that
+// go.sum locks what they need.
+package tools
+
+import (
+	_ "sigs.k8s.io/metrics-server/cmd/metrics-server"
+)
