@@ -105,6 +105,8 @@ static int collect_sans(const struct mk_pki_spec *spec, const struct mk_pki_row 
 		r = add_local_sans(ret, err);
 	if (r == 0 && (row->sans & MK_PKI_SANS_API))
 		r = add_api_sans(spec, ret, err);
+	if (r == 0 && (row->sans & MK_PKI_SANS_OWN))
+		r = mk_sans_add_dns(ret, row->common_name, err);
 	return r;
 }
 

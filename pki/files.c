@@ -123,7 +123,7 @@ static int add_row(const struct walk *walk, const struct mk_pki_row *row, struct
 {
 	int r = 0;
 
-	if (!is_here(walk, row->cert_on))
+	if (!is_here(walk, row->cert_on) || row->form == MK_PKI_SECRET)
 		return 0;
 	if (row->form == MK_PKI_KUBECONFIG)
 		return add_kubeconfig(walk, row, err);

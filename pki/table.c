@@ -26,8 +26,10 @@
 #define NODE MK_PKI_SANS_NODE
 #define LOCAL MK_PKI_SANS_LOCAL
 #define API MK_PKI_SANS_API
+#define OWN MK_PKI_SANS_OWN
 #define PAIR MK_PKI_PAIR
 #define CONF MK_PKI_KUBECONFIG
+#define SECRET MK_PKI_SECRET
 #define CONTROL MK_PKI_CONTROL_PLANE
 #define EVERY MK_PKI_EVERY_NODE
 
@@ -77,6 +79,10 @@ static const struct mk_pki_row rows[] = {
 		"system:nodes", "ca", SERVER, NODE, PAIR, EVERY, EVERY, true },
 	{ "kube-proxy", "system:kube-proxy",
 		"system:node-proxier", "ca", CLIENT, 0, CONF, EVERY, EVERY, false },
+
+	/* By this name the API server calls what an APIService names. */
+	{ "metrics-server", "metrics-server.kube-system.svc",
+		NULL, "ca", SERVER, OWN, SECRET, CONTROL, CONTROL, false },
 };
 /* clang-format on */
 

@@ -17,6 +17,7 @@ enum mk_pki_form {
 	MK_PKI_PAIR,       /* MK_PKI_DIR/NAME.crt and NAME.key */
 	MK_PKI_KUBECONFIG, /* MK_PKI_KUBE_DIR/NAME.conf, and nowhere else */
 	MK_PKI_SIGNING,    /* MK_PKI_DIR/NAME.key and NAME.pub; there is no certificate */
+	MK_PKI_SECRET,     /* in no file: for a Secret of the cluster */
 };
 
 enum mk_pki_place {
@@ -29,6 +30,7 @@ enum mk_pki_sans {
 	MK_PKI_SANS_NODE = 1 << 0,  /* the node's name and address */
 	MK_PKI_SANS_LOCAL = 1 << 1, /* localhost, 127.0.0.1, ::1 */
 	MK_PKI_SANS_API = 1 << 2,   /* every way to reach an API server */
+	MK_PKI_SANS_OWN = 1 << 3,   /* the common name */
 };
 
 struct mk_pki_row {

@@ -129,6 +129,7 @@ static const struct expected expected[] = {
 	{ "kubelet-server", "CN=system:node:dev-control-plane,O=system:nodes", "ca",
 		MK_CERT_SERVER },
 	{ "kube-proxy", "CN=system:kube-proxy,O=system:node-proxier", "ca", MK_CERT_CLIENT },
+	{ "metrics-server", "CN=metrics-server.kube-system.svc", "ca", MK_CERT_SERVER },
 };
 
 static void test_rows(void **state)
@@ -204,8 +205,8 @@ static void test_serials_and_keys_are_unique(void **state)
 			mk_strlist_add(&keys, pem.data);
 		}
 	}
-	/* 11 shared ones; 3 on each control plane; 2 on each node. */
-	assert_int_equal(serials.count, 11 + 3 * 2 + 2 * 3);
+	/* 12 shared ones; 3 on each control plane; 2 on each node. */
+	assert_int_equal(serials.count, 12 + 3 * 2 + 2 * 3);
 }
 
 /* In KTHW the service's address and its full name are missing from the
@@ -263,6 +264,17 @@ static void test_node_names(void **state)
 	}
 	assert_string_equal(mk_cert_subject(mk_pki_bundle_cert(bundle, "kubelet", WORKER)),
 		"CN=system:node:dev-worker,O=system:nodes");
+}
+
+/* A service inside the cluster: its name and nothing more. */
+static void test_own_name(void **state)
+{
+	const struct mk_cert *cert = mk_pki_bundle_cert(*state, "metrics-server", WORKER);
+	const struct mk_sans *sans = mk_cert_sans(cert);
+
+	assert_int_equal(sans->dns.count, 1);
+	assert_string_equal(sans->dns.items[0], "metrics-server.kube-system.svc");
+	assert_int_equal(sans->ips.count, 0);
 }
 
 static void test_lookups(void **state)
@@ -364,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_serials_and_keys_are_unique),
 		cmocka_unit_test(test_api_names),
 		cmocka_unit_test(test_node_names),
+		cmocka_unit_test(test_own_name),
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_specs_refused),
 		cmocka_unit_test(test_ed25519),
