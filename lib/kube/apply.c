@@ -29,11 +29,14 @@ static const struct kind {
 	{ "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false, RANK_REFERRED },
 	{ "rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", false,
 		RANK_REFERRED },
+	{ "storage.k8s.io/v1", "StorageClass", "storageclasses", false, RANK_REFERRED },
 	{ "v1", "Node", "nodes", false, RANK_REFERRED },
 	{ "v1", "Service", "services", true, RANK_SERVICE },
 	{ "apps/v1", "Deployment", "deployments", true, RANK_WORKLOAD },
 	{ "apps/v1", "DaemonSet", "daemonsets", true, RANK_WORKLOAD },
 	{ "apps/v1", "StatefulSet", "statefulsets", true, RANK_WORKLOAD },
+	/* Last: the API server calls at once what it names. */
+	{ "apiregistration.k8s.io/v1", "APIService", "apiservices", false, RANK_WORKLOAD },
 };
 
 static const struct kind *find_kind(const json_t *object)

@@ -30,6 +30,8 @@ KINDS = {
     "clusterrolebindings": ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", False),
     "deployments": ("apps/v1", "Deployment", True),
     "daemonsets": ("apps/v1", "DaemonSet", True),
+    "storageclasses": ("storage.k8s.io/v1", "StorageClass", False),
+    "apiservices": ("apiregistration.k8s.io/v1", "APIService", False),
 }
 
 
