@@ -69,6 +69,7 @@ int mk_step_wait_api(struct mk_bringup *b, char **ret_note, struct mk_error *err
 int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+int mk_step_start_addons(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_write_kubeconfig(
 	struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;

@@ -245,7 +245,8 @@ int mk_cluster_spec_print(
 }
 
 static const char *const roles[] = { "coredns", "gateway", "provider", "queue-worker", "nats",
-	"prometheus", "alertmanager" };
+	"prometheus", "alertmanager", "local-path-provisioner", "local-path-helper",
+	"metrics-server" };
 
 static int check_images(const json_t *images, struct mk_error *err)
 {
@@ -264,7 +265,8 @@ static int check_images(const json_t *images, struct mk_error *err)
 		mk_error_hint(err, "%s%s%s",
 			near ? "did you mean '"
 			     : "the roles are coredns, gateway, "
-			       "provider, queue-worker, nats, prometheus, alertmanager",
+			       "provider, queue-worker, nats, prometheus, alertmanager, "
+			       "local-path-provisioner, local-path-helper, metrics-server",
 			near ? near : "", near ? "'?" : "");
 		return -MK_EUSAGE;
 	}

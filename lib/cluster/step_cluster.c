@@ -46,17 +46,32 @@ static void set_image(struct mk_render *render, const char *role, const char *im
 	mk_render_set(render, name, image);
 }
 
+/* PEM texts go into objects as base64 of them. */
+static int ca_bundle(const struct mk_bringup *b, char **ret, struct mk_error *err)
+{
+	mk_autobuf pem = mk_buf_init(MK_MAX_CONFIG_FILE);
+	int r = mk_cert_pem(mk_pki_bundle_cert(b->pki, "ca", 0), &pem, err);
+
+	if (r == 0)
+		*ret = mk_base64(pem.data, pem.len);
+	return r;
+}
+
 static int set_variables(const struct mk_bringup *b, struct mk_render *render, struct mk_error *err)
 {
 	mk_autofree char *dns = NULL;
+	mk_autofree char *ca = NULL;
 	struct mk_cidr services;
 	const char *role;
 	json_t *image;
 	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
 
+	if (r == 0)
+		r = ca_bundle(b, &ca, err);
 	if (r < 0)
 		return r;
 	dns = mk_cidr_address(&services, 10);
+	mk_render_set(render, "CA_BUNDLE", ca);
 	mk_render_set(render, "DNS_IP", dns);
 	mk_render_setf(render, "GATEWAY_NODE_PORT", "%d", MK_GATEWAY_PORT);
 	mk_render_setf(
@@ -108,6 +123,49 @@ int mk_step_apply(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 	if (b->spec->openfaas)
 		(void)json_array_append_new(objects, password_secret(b));
 	*ret_note = mk_xasprintf("%zu objects", json_array_size(objects));
+	return mk_kube_apply(b->kube, objects, err);
+}
+
+/* The pair that metrics-server serves with: it is in no node's files. */
+static int add_metrics_secret(const struct mk_bringup *b, json_t *objects, struct mk_error *err)
+{
+	mk_autobuf cert = mk_buf_init(MK_MAX_CONFIG_FILE);
+	mk_autowipebuf key = mk_buf_init(MK_MAX_CONFIG_FILE);
+	mk_autofree char *cert_text = NULL;
+	mk_autosecret char *key_text = NULL;
+	int r = mk_cert_pem(mk_pki_bundle_cert(b->pki, "metrics-server", 0), &cert, err);
+
+	if (r == 0)
+		r = mk_key_private_pem(mk_pki_bundle_key(b->pki, "metrics-server", 0), &key, err);
+	if (r < 0)
+		return r;
+	cert_text = mk_base64(cert.data, cert.len);
+	key_text = mk_base64(key.data, key.len);
+	(void)json_array_append_new(objects,
+		mk_json_pack("{s:s,s:s,s:{s:s,s:s},s:s,s:{s:s,s:s}}", "apiVersion", "v1", "kind",
+			"Secret", "metadata", "name", "metrics-server", "namespace", "kube-system",
+			"type", "kubernetes.io/tls", "data", "tls.crt", cert_text, "tls.key",
+			key_text));
+	return 0;
+}
+
+int mk_step_start_addons(struct mk_bringup *b, char **ret_note, struct mk_error *err)
+{
+	bool storage = b->spec->storage, metrics = b->spec->metrics;
+	mk_autorender render = mk_render_init();
+	mk_autojson *objects = json_array();
+	int r = set_variables(b, &render, err);
+
+	if (r == 0 && storage)
+		r = add_objects(&render, "objects/storage.yaml", objects, err);
+	if (r == 0 && metrics)
+		r = add_objects(&render, "objects/metrics.yaml", objects, err);
+	if (r == 0 && metrics)
+		r = add_metrics_secret(b, objects, err);
+	if (r < 0)
+		return r;
+	*ret_note = mk_xasprintf("%s%s%s", storage ? "storage" : "", storage && metrics ? ", " : "",
+		metrics ? "metrics" : "");
 	return mk_kube_apply(b->kube, objects, err);
 }
 

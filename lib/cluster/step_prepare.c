@@ -86,6 +86,30 @@ int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err)
 	return r;
 }
 
+/* Said now, not when all else has been brought up: an image that an earlier
+ * version made lacks what a later one starts. */
+static int check_roles(const struct mk_bringup *b, struct mk_error *err)
+{
+	const struct {
+		const char *role;
+		bool wanted;
+	} roles[] = {
+		{ "local-path-provisioner", b->spec->storage },
+		{ "local-path-helper", b->spec->storage },
+		{ "metrics-server", b->spec->metrics },
+	};
+
+	for (size_t i = 0; i < MK_ARRAY_LEN(roles); i++) {
+		if (!roles[i].wanted || json_object_get(b->images, roles[i].role))
+			continue;
+		(void)mk_fail(err, MK_EHOST, "image '%s' holds no image for the role '%s'",
+			b->spec->image, roles[i].role);
+		mk_error_hint(err, "`mkcluster build node-image` makes one that does");
+		return -MK_EHOST;
+	}
+	return 0;
+}
+
 static int choose_ports(struct mk_bringup *b, struct mk_error *err)
 {
 	const struct mk_cluster_spec *spec = b->spec;
@@ -126,6 +150,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 
 	if (r == 0)
 		r = mk_bringup_read_image(b, err);
+	if (r == 0)
+		r = check_roles(b, err);
 	if (r == 0)
 		r = mk_host_check_inotify(
 			b->docker, (size_t)b->spec->control_planes, (size_t)b->spec->workers, err);

@@ -22,6 +22,11 @@ static bool no_password_to_find(const struct mk_bringup *b)
 	return !b->resuming || !b->spec->openfaas;
 }
 
+static bool no_addons(const struct mk_bringup *b)
+{
+	return !b->spec->storage && !b->spec->metrics;
+}
+
 const struct mk_step mk_create_steps[] = {
 	{ "Finding what is there", mk_step_find, not_asked_to_resume, false },
 	{ "Checking the host", mk_step_check_host, resuming, false },
@@ -32,6 +37,8 @@ const struct mk_step mk_create_steps[] = {
 	{ "Applying manifests", mk_step_apply, NULL, false },
 	{ "Waiting for the nodes", mk_step_wait_nodes, NULL, false },
 	{ "Waiting for DNS", mk_step_wait_dns, NULL, false },
+	/* Nobody waits for them: they start while OpenFaaS' pods mostly wait for each other. */
+	{ "Starting addons", mk_step_start_addons, no_addons, false },
 	{ "Waiting for OpenFaaS", mk_step_wait_openfaas, no_openfaas, false },
 	/* Last, so that a bring-up that fails has not touched the user's file. */
 	{ "Writing the kubeconfig", mk_step_write_kubeconfig, NULL, true },

@@ -54,17 +54,23 @@ class HappyPath(CliTest):
 
     def test_objects_in_order(self):
         kinds = [path.split("/")[-2] for path in self.api.objects]
-        # The node's role comes when there is a node.
-        ranks = [{"namespaces": 0, "services": 2, "deployments": 3, "nodes": 4}.get(k, 1)
-                 for k in kinds]
-        self.assertEqual(ranks, sorted(ranks))
-        self.assertEqual(set(ranks), {0, 1, 2, 3, 4})
+        ranks = [{"namespaces": 0, "services": 2, "deployments": 3, "apiservices": 3,
+                  "nodes": 4}.get(k, 1) for k in kinds]
+        # The node's role comes when there is a node, and then the addons.
+        node = ranks.index(4)
+        self.assertEqual(ranks[:node], sorted(ranks[:node]))
+        self.assertEqual(set(ranks[:node]), {0, 1, 2, 3})
+        self.assertEqual(ranks[node + 1:], sorted(ranks[node + 1:]))
         for path in ("/api/v1/namespaces/openfaas", "/api/v1/namespaces/openfaas-fn",
                      "/api/v1/namespaces/openfaas/secrets/basic-auth",
                      "/api/v1/namespaces/openfaas/services/gateway-external",
                      "/apis/apps/v1/namespaces/openfaas/deployments/gateway",
                      "/apis/apps/v1/namespaces/kube-system/deployments/coredns"):
-            self.assertIn(path, self.api.objects)
+            self.assertIn(path, list(self.api.objects)[:node])
+        for path in ("/apis/storage.k8s.io/v1/storageclasses/standard",
+                     "/apis/apiregistration.k8s.io/v1/apiservices/v1beta1.metrics.k8s.io",
+                     "/api/v1/namespaces/kube-system/secrets/metrics-server"):
+            self.assertIn(path, list(self.api.objects)[node:])
 
     def test_api_requests_in_order(self):
         log = [re.sub(r"\?.*", "", line) for line in self.api.log()]

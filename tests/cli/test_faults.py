@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`create` when something is wrong: the exit code, the words, and nothing left."""
 
+import json
 import time
 
 from cli.harness import NAME, NETWORK, NODE, CliTest, is_sanitized
@@ -42,6 +43,15 @@ class Host(CliTest):
             self.engine.images[NODE_IMAGE]["Labels"]["io.mkcluster.images"] = text
             result = self.create()
             self.refused(result, 3, "io.mkcluster.images")
+
+    def test_image_of_an_earlier_version(self):
+        labels = self.engine.images[NODE_IMAGE]["Labels"]
+        images = json.loads(labels["io.mkcluster.images"])
+        for role in ("metrics-server", "local-path-provisioner", "local-path-helper"):
+            labels["io.mkcluster.images"] = json.dumps({k: v for k, v in images.items()
+                                                        if k != role})
+            self.refused(self.create(), 3, f"no image for the role '{role}'",
+                         "mkcluster build node-image")
 
     def test_bad_image_name(self):
         for name in ("", "a b", "a?b", "a#b"):
@@ -234,6 +244,17 @@ class BringUp(CliTest):
             422, 'Deployment.apps "nats" is invalid: spec.template: Required value')
         self.failed(self.create(), 5, '^mkcluster: Applying manifests: .*deployments/nats'
                     '.*422.*"nats" is invalid')
+
+    def test_addon_refused(self):
+        self.behaviour.refuse["/apis/storage.k8s.io/v1/storageclasses/standard"] = (
+            403, "storageclasses is forbidden")
+        self.failed(self.create(), 5, "^mkcluster: Starting addons: .*storageclasses/standard"
+                    ".*403.*forbidden")
+
+    def test_addons_are_not_waited_for(self):
+        self.behaviour.never_available.update(
+            ("kube-system/metrics-server", "local-path-storage/local-path-provisioner"))
+        self.assert_code(self.create("--timeout", "10s"), 0)
 
     def test_node_never_ready(self):
         self.behaviour.node_after = 10 ** 6

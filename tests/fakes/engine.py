@@ -20,7 +20,7 @@ from . import apiserver, wire
 NEWEST = "1.51"  # the newest version that mkcluster speaks
 NODE_IMAGE = "mkcluster/node:v1.36.3"
 ROLES = ("pause", "coredns", "gateway", "provider", "nats", "queue-worker", "prometheus",
-         "alertmanager")
+         "alertmanager", "metrics-server", "local-path-provisioner", "local-path-helper")
 IMAGE_LABELS = {
     "io.mkcluster.image": "1",
     "io.mkcluster.images": json.dumps({r: f"mkcluster.local/{r}:1" for r in ROLES}),

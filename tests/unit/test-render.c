@@ -134,7 +134,7 @@ static void test_objects(void **state)
 				fail_msg("%s: object %zu has no kind or name", file->path, j);
 		}
 	}
-	assert_int_equal(files, 6);
+	assert_int_equal(files, 8);
 }
 
 /* One line of a unit file: a section, a comment, a setting or a continuation. */
