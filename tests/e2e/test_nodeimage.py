@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,20 +33,26 @@ class NodeImage(unittest.TestCase):
         cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="mkcluster-mirror-"))
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.addClassCleanup(run, "docker", "rmi", RELEASE, check=False)
-        pause = cls.folder / "catatonit"
-        with open(pause, "wb") as out:
-            import subprocess
-            subprocess.run(["docker", "run", "--rm", "--entrypoint", "cat", IMAGE,
-                            "/usr/bin/catatonit"], check=True, stdout=out)
-        pause.chmod(0o755)
         cls.mirror = cls.folder / "mirror"
-        run(sys.executable, HERE / "make-mirror.py", cls.mirror, "--pause", pause)
+        run(sys.executable, HERE / "make-mirror.py", cls.mirror,
+            "--pause", cls.from_node("/usr/bin/catatonit"),
+            "--busybox", cls.from_node("/bin/busybox"))
         cls.server = http.server.ThreadingHTTPServer(
             ("127.0.0.1", 0), functools.partial(Quiet, directory=str(cls.mirror)))
         threading.Thread(target=cls.server.serve_forever, daemon=True).start()
         cls.addClassCleanup(cls.server.server_close)
         cls.addClassCleanup(cls.server.shutdown)
         cls.url = f"http://127.0.0.1:{cls.server.server_address[1]}"
+
+    @classmethod
+    def from_node(cls, path):
+        """A program of the node image's operating system, as a file here."""
+        target = cls.folder / pathlib.Path(path).name
+        with open(target, "wb") as out:
+            subprocess.run(["docker", "run", "--rm", "--entrypoint", "cat", IMAGE, path],
+                           check=True, stdout=out)
+        target.chmod(0o755)
+        return target
 
     def build(self, *args, cache="cache", check=True):
         gocache = run("go", "env", "GOCACHE").stdout.strip()
@@ -76,6 +83,10 @@ class NodeImage(unittest.TestCase):
         images = place.kubectl("get", "pods", "-A", "-o",
                                "jsonpath={..spec.containers[*].image}").stdout
         self.assertIn("ghcr.io/openfaas/faas-netes:0.17.3", images)
+        for name in ("kube-system/metrics-server", "local-path-storage/local-path-provisioner"):
+            namespace, deployment = name.split("/")
+            place.kubectl("-n", namespace, "rollout", "status", "deployment", deployment,
+                          "--timeout=60s")
 
     def test_4_wrong_checksum(self):
         kubelet = next((self.mirror / KUBELET).glob("*/kubelet"))

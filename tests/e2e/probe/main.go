@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command probe is what the end-to-end tests run inside pods: it looks up names,
-// gets URLs, and serves one HTTP answer that tells the caller's address.
+// gets URLs, serves one HTTP answer that tells the caller's address, writes and
+// reads files, and burns CPU.
 package main
 
 import (
@@ -46,6 +47,23 @@ func serve() error {
 	return http.ListenAndServe(":8080", nil)
 }
 
+func put(file, text string) error {
+	return os.WriteFile(file, []byte(text), 0o600)
+}
+
+func show(file string) error {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		_, err = os.Stdout.Write(text)
+	}
+	return err
+}
+
+func burn() {
+	for {
+	}
+}
+
 func main() {
 	var err error
 	switch {
@@ -55,8 +73,15 @@ func main() {
 		err = get(os.Args[2])
 	case len(os.Args) == 2 && os.Args[1] == "serve":
 		err = serve()
+	case len(os.Args) == 4 && os.Args[1] == "put":
+		err = put(os.Args[2], os.Args[3])
+	case len(os.Args) == 3 && os.Args[1] == "show":
+		err = show(os.Args[2])
+	case len(os.Args) == 2 && os.Args[1] == "burn":
+		burn()
 	default:
-		err = fmt.Errorf("usage: probe resolve NAME... | probe get URL | probe serve")
+		err = fmt.Errorf("usage: probe resolve NAME... | get URL | serve | put FILE TEXT | " +
+			"show FILE | burn")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)
