@@ -23,4 +23,8 @@ void mk_yaml_lines_clear(struct mk_yaml_lines *lines);
 size_t mk_yaml_lines_add(
 	struct mk_yaml_lines *lines, size_t parent, const char *key, size_t line, size_t column);
 
+/** Note where the text of the string at place `index` stands. */
+void mk_yaml_lines_set_text(
+	struct mk_yaml_lines *lines, size_t index, const struct mk_yaml_origin *text);
+
 #endif

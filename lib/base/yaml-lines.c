@@ -13,6 +13,7 @@
 struct place {
 	char *key; /* NULL for a list item */
 	size_t line, column;
+	struct mk_yaml_origin text; /* of a string */
 	size_t first, last, next;
 };
 
@@ -45,7 +46,10 @@ size_t mk_yaml_lines_add(
 	}
 	index = lines->count++;
 	lines->places[index] = (struct place){
-		.key = key ? mk_xstrdup(key) : NULL, .line = line, .column = column
+		.key = key ? mk_xstrdup(key) : NULL,
+		.line = line,
+		.column = column,
+		.text = { .line = line, .column = column, .opaque = true },
 	};
 	if (index == 0)
 		return 0;
@@ -56,6 +60,12 @@ size_t mk_yaml_lines_add(
 		p->first = index;
 	p->last = index;
 	return index;
+}
+
+void mk_yaml_lines_set_text(
+	struct mk_yaml_lines *lines, size_t index, const struct mk_yaml_origin *text)
+{
+	lines->places[index].text = *text;
 }
 
 /* What follows "[N]" at the start of `path`, or NULL when that is not there. */
@@ -100,20 +110,35 @@ static size_t find_place(const struct mk_yaml_lines *lines, size_t parent, const
 	return 0;
 }
 
-void mk_yaml_lines_at(
-	const struct mk_yaml_lines *lines, const char *path, size_t *ret_line, size_t *ret_column)
+/* The place at a path, or NULL. */
+static const struct place *place_at(const struct mk_yaml_lines *lines, const char *path)
 {
 	size_t found = 0;
 
-	*ret_line = *ret_column = 0;
 	if (lines->count == 0)
-		return;
+		return NULL;
 	if (*path)
 		found = find_place(lines, 0, path);
-	if (*path && !found)
-		return;
-	*ret_line = lines->places[found].line;
-	*ret_column = lines->places[found].column;
+	return found || !*path ? &lines->places[found] : NULL;
+}
+
+void mk_yaml_lines_at(
+	const struct mk_yaml_lines *lines, const char *path, size_t *ret_line, size_t *ret_column)
+{
+	const struct place *p = place_at(lines, path);
+
+	*ret_line = p ? p->line : 0;
+	*ret_column = p ? p->column : 0;
+}
+
+bool mk_yaml_lines_origin(
+	const struct mk_yaml_lines *lines, const char *path, struct mk_yaml_origin *ret)
+{
+	const struct place *p = place_at(lines, path);
+
+	if (p)
+		*ret = p->text;
+	return p != NULL;
 }
 
 void mk_yaml_lines_free(struct mk_yaml_lines *lines)

@@ -21,19 +21,39 @@ struct reader {
 	size_t nodes;
 	bool kubectl;                /* yes and no are booleans */
 	struct mk_yaml_lines *lines; /* NULL: not wanted */
+	struct mk_yaml_origin origin;
+	struct mk_yaml_mark *where; /* of a failure; NULL: in the message */
 	struct mk_error *err;
+
+	/* Where line `raw_line` of the data begins: goes forward only. */
+	size_t raw_line, raw_offset;
 };
+
+/* The position to tell of something that is at `at` in the data. */
+static struct mk_yaml_mark outer(const struct reader *in, yaml_mark_t at)
+{
+	const struct mk_yaml_origin *o = &in->origin;
+
+	if (o->opaque)
+		return (struct mk_yaml_mark){ .line = o->line, .column = o->column };
+	return (struct mk_yaml_mark){ .line = o->line + at.line + 1,
+		.column = o->column + at.column + 1 };
+}
 
 static int MK_PRINTF(3, 4) fail_at(struct reader *in, yaml_mark_t at, const char *fmt, ...)
 {
+	struct mk_yaml_mark mark = outer(in, at);
 	mk_autofree char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
 	text = mk_xvasprintf(fmt, ap);
 	va_end(ap);
-	return mk_fail(
-		in->err, MK_EINVALID, "%s:%zu:%zu: %s", in->what, at.line + 1, at.column + 1, text);
+	if (!in->where)
+		return mk_fail(in->err, MK_EINVALID, "%s:%zu:%zu: %s", in->what, mark.line,
+			mark.column, text);
+	*in->where = mark;
+	return mk_fail(in->err, MK_EINVALID, "%s", text);
 }
 
 /* The bytes of `s` to show in a message, for "%.*s": whole characters only. */
@@ -79,7 +99,7 @@ static int fail_parser(struct reader *in)
 	if (!p->context)
 		return fail_at(in, p->problem_mark, "%s", problem);
 	return fail_at(in, p->problem_mark, "%s, %s that began on line %zu", problem, p->context,
-		p->context_mark.line + 1);
+		outer(in, p->context_mark).line);
 }
 
 static int next(struct reader *in)
@@ -91,16 +111,59 @@ static int next(struct reader *in)
 /* Note where the current event begins. */
 static size_t add_place(struct reader *in, size_t parent, const char *key)
 {
-	yaml_mark_t at = in->event.start_mark;
+	struct mk_yaml_mark at = outer(in, in->event.start_mark);
 
 	if (!in->lines)
 		return 0;
-	return mk_yaml_lines_add(in->lines, parent, key, at.line + 1, at.column + 1);
+	return mk_yaml_lines_add(in->lines, parent, key, at.line, at.column);
+}
+
+/* The text of a line of the data, from 0. Lines are asked for in their order. */
+static const char *raw_line(struct reader *in, size_t line, size_t *ret_len)
+{
+	const char *s, *end;
+
+	while (in->raw_line < line && in->raw_offset < in->len) {
+		s = in->data + in->raw_offset;
+		end = memchr(s, '\n', in->len - in->raw_offset);
+		in->raw_offset = end ? (size_t)(end + 1 - in->data) : in->len;
+		in->raw_line++;
+	}
+	s = in->data + in->raw_offset;
+	end = memchr(s, '\n', in->len - in->raw_offset);
+	*ret_len = end ? (size_t)(end - s) : in->len - in->raw_offset;
+	return s;
+}
+
+/*
+ * The lines of a literal block are lines of the file, all indented by as much.
+ * By how much shows its first line that is not blank.
+ */
+static void note_literal(struct reader *in, size_t place, const char *text)
+{
+	size_t blank = strspn(text, "\n"), len;
+	size_t line = in->event.start_mark.line + 1;
+	size_t n = strcspn(text + blank, "\n"), indent;
+	const char *raw = raw_line(in, line + blank, &len);
+	struct mk_yaml_origin origin = { .line = in->origin.line + line };
+
+	len -= len > 0 && raw[len - 1] == '\r';
+	if (n == 0 || len < n || in->origin.opaque)
+		return;
+	indent = len - n;
+	if (memcmp(raw + indent, text + blank, n) != 0)
+		return;
+	for (size_t i = 0; i < indent; i++) {
+		if (raw[i] != ' ')
+			return;
+	}
+	origin.column = in->origin.column + indent;
+	mk_yaml_lines_set_text(in->lines, place, &origin);
 }
 
 static int read_value(struct reader *in, size_t place, size_t depth, json_t **ret);
 
-static int read_scalar(struct reader *in, json_t **ret)
+static int read_scalar(struct reader *in, size_t place, json_t **ret)
 {
 	const char *s = (const char *)in->event.data.scalar.value;
 	size_t len = in->event.data.scalar.length;
@@ -117,6 +180,8 @@ static int read_scalar(struct reader *in, json_t **ret)
 		value = json_stringn(s, len);
 	if (!value)
 		return fail_at(in, in->event.start_mark, "a string that is not UTF-8");
+	if (in->lines && in->event.data.scalar.style == YAML_LITERAL_SCALAR_STYLE)
+		note_literal(in, place, s);
 	*ret = value;
 	return 0;
 }
@@ -221,7 +286,7 @@ static int read_value(struct reader *in, size_t place, size_t depth, json_t **re
 	if (++in->nodes > MK_MAX_YAML_NODES)
 		return fail_at(in, e->start_mark, "more than %d values", MK_MAX_YAML_NODES);
 	if (e->type == YAML_SCALAR_EVENT)
-		return read_scalar(in, ret);
+		return read_scalar(in, place, ret);
 	if (depth >= MK_MAX_YAML_DEPTH)
 		return fail_at(
 			in, e->start_mark, "nested more than %d levels deep", MK_MAX_YAML_DEPTH);
@@ -339,6 +404,19 @@ int mk_yaml_parse_lines(const char *data, size_t len, const char *what, json_t *
 	struct reader in = { .what = what, .err = err };
 
 	return parse_with_lines(&in, data, len, ret, ret_lines);
+}
+
+int mk_yaml_parse_inner(const char *data, size_t len, const struct mk_yaml_origin *origin,
+	json_t **ret, struct mk_yaml_lines **ret_lines, struct mk_yaml_mark *ret_where,
+	struct mk_error *err)
+{
+	struct mk_yaml_mark where = { .line = 0 };
+	struct reader in = { .what = "YAML", .origin = *origin, .where = &where, .err = err };
+	int r = parse_with_lines(&in, data, len, ret, ret_lines);
+
+	if (r < 0)
+		*ret_where = where;
+	return r;
 }
 
 int mk_yaml_parse_kubectl(const char *data, size_t len, const char *what, json_t **ret,

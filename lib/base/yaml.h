@@ -48,6 +48,36 @@ int mk_yaml_parse_lines(const char *data, size_t len, const char *what, json_t *
 	struct mk_yaml_lines **ret_lines, struct mk_error *err) MK_CHECKED;
 
 /**
+ * Where the lines of a document stand when it is a string of another one. All
+ * zero: nowhere else. `line` and `column` are added to every position, unless
+ * `opaque`: then a line of the text is no line of the outer document (it is
+ * quoted, or folded), and every position is this one.
+ */
+struct mk_yaml_origin {
+	size_t line, column;
+	bool opaque;
+};
+
+/** A position, both from 1; 0 and 0 when there is none. */
+struct mk_yaml_mark {
+	size_t line, column;
+};
+
+/**
+ * As mk_yaml_parse_lines, for a document that stands at `origin`: positions are
+ * those of the outer one. On failure the message is without a position, which
+ * is in `ret_where`.
+ */
+int mk_yaml_parse_inner(const char *data, size_t len, const struct mk_yaml_origin *origin,
+	json_t **ret, struct mk_yaml_lines **ret_lines, struct mk_yaml_mark *ret_where,
+	struct mk_error *err) MK_CHECKED;
+
+/** Where the text of the string at `path` stands, to parse it as a document of
+ * its own. False when the path is not in the document. */
+bool mk_yaml_lines_origin(
+	const struct mk_yaml_lines *lines, const char *path, struct mk_yaml_origin *ret);
+
+/**
  * As mk_yaml_parse_lines, for kubectl's own files that are written back: yes,
  * no, on, off, y and n are booleans, as they are for kubectl. Reading them as
  * words would turn `insecure-skip-tls-verify: yes` into a string that kubectl

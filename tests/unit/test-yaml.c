@@ -239,6 +239,60 @@ static void test_lines(void **state)
 	}
 }
 
+/* Documents in strings of a document: literal blocks keep their lines. */
+static void test_inner(void **state)
+{
+	static const char text[] = "p:\n- |\n  a: 1\n  b: {c: 2}\n- 'a: 1'\n- >\n  a: 1\n"
+				   "- |  # why\n\n    a:\n      b: 1\r\n- |2\n     a: 1\n"
+				   "- \"a\\nb: ]\"\nq: |-\n   x: |\n     y: 1\n";
+	static const struct {
+		const char *path, *inner;
+		size_t line, column;
+	} cases[] = {
+		{ "p[0]", "a", 3, 3 },
+		{ "p[0]", "b.c", 4, 7 },
+		{ "p[1]", "a", 5, 3 },
+		{ "p[2]", "a", 6, 3 },
+		{ "p[3]", "a.b", 11, 7 },
+		{ "p[4]", "a", 13, 6 },
+		{ "q", "x", 16, 4 },
+	};
+	mk_autoerror err = { .code = MK_OK };
+	mk_autojson *value = NULL;
+	MK_CLEANUP(mk_yaml_lines_freep) struct mk_yaml_lines *lines = NULL;
+	MK_CLEANUP(mk_yaml_lines_freep) struct mk_yaml_lines *none = NULL;
+	struct mk_yaml_mark where = { .line = 0 };
+	struct mk_yaml_origin origin;
+	const json_t *patches;
+
+	(void)state;
+	assert_int_equal(mk_yaml_parse_lines(text, strlen(text), "t", &value, &lines, &err), 0);
+	patches = json_object_get(value, "p");
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		MK_CLEANUP(mk_yaml_lines_freep) struct mk_yaml_lines *inner = NULL;
+		mk_autojson *document = NULL;
+		const char *s = json_string_value(i < 6 ? json_array_get(patches, i > 0 ? i - 1 : 0)
+							: json_object_get(value, "q"));
+		size_t line, column;
+
+		assert_true(mk_yaml_lines_origin(lines, cases[i].path, &origin));
+		assert_int_equal(
+			mk_yaml_parse_inner(s, strlen(s), &origin, &document, &inner, &where, &err),
+			0);
+		mk_yaml_lines_at(inner, cases[i].inner, &line, &column);
+		assert_int_equal(line, cases[i].line);
+		assert_int_equal(column, cases[i].column);
+	}
+	assert_false(mk_yaml_lines_origin(lines, "p[9]", &origin));
+	assert_true(mk_yaml_lines_origin(lines, "p[0]", &origin));
+	value = (json_decref(value), NULL);
+	assert_int_equal(mk_yaml_parse_inner("a: 1\nb: ]", 9, &origin, &value, &none, &where, &err),
+		-MK_EINVALID);
+	assert_int_equal(where.line, 4);
+	assert_int_equal(where.column, 6);
+	assert_null(strstr(err.message, ":4:"));
+}
+
 static void test_kubectl_words(void **state)
 {
 	static const char text[] = "[yes, Off, y, N, 'yes', yEs]";
@@ -491,6 +545,7 @@ int main(void)
 		cmocka_unit_test(test_nul_byte),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_inner),
 		cmocka_unit_test(test_kubectl_words),
 		cmocka_unit_test(test_layouts),
 		cmocka_unit_test(test_round_trips),
