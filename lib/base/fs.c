@@ -166,6 +166,32 @@ int mk_fs_remove_all(const char *path, struct mk_error *err)
 	return 0;
 }
 
+char *mk_fs_absolute(const char *folder, const char *path)
+{
+	mk_autofree char *whole = mk_xasprintf("%s/%s", *path == '/' ? "" : folder, path);
+	mk_autostrlist parts = { .items = NULL };
+	mk_autobuf clean = mk_buf_init(SIZE_MAX);
+	size_t count = 0;
+
+	mk_strlist_split(&parts, whole, "/");
+	for (size_t i = 0; i < parts.count; i++) {
+		char *part = parts.items[i];
+
+		/* What is kept moves to the front, and the list owns all of it still. */
+		if (mk_streq(part, "..")) {
+			count -= count > 0;
+		} else if (!mk_streq(part, ".")) {
+			parts.items[i] = parts.items[count];
+			parts.items[count++] = part;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		mk_buf_addf(&clean, "/%s", parts.items[i]);
+	if (count == 0)
+		mk_buf_adds(&clean, "/");
+	return mk_buf_detach(&clean);
+}
+
 bool mk_fs_exists(const char *path)
 {
 	return access(path, F_OK) == 0;

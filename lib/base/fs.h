@@ -30,6 +30,10 @@ int mk_fs_mkdir_all(const char *path, mode_t mode, struct mk_error *err) MK_CHEC
 /** Remove a file or a whole tree, never following links. Absent is fine. */
 int mk_fs_remove_all(const char *path, struct mk_error *err) MK_CHECKED;
 
+/** `path` as it is seen from `folder`, an absolute path: one slash between parts, no
+ * "." and "..", none at the end. Links are not looked at. Caller frees. */
+char *mk_fs_absolute(const char *folder, const char *path);
+
 bool mk_fs_exists(const char *path);
 
 /** $XDG_CACHE_HOME/mkcluster, or ~/.cache/mkcluster. MK_EHOST when neither

@@ -207,6 +207,25 @@ static void test_cache_dir(void **state)
 	}
 }
 
+static void test_absolute(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "/a/b", "c", "/a/b/c" },
+		{ "/a/b", "./c/../d//e/", "/a/b/d/e" },
+		{ "/a/b", "../../../..", "/" },
+		{ "/a/b", "/x/./y", "/x/y" },
+		{ "/", ".", "/" },
+		{ "/a", "..b/.c", "/a/..b/.c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		mk_autofree char *path = mk_fs_absolute(cases[i][0], cases[i][1]);
+
+		assert_string_equal(path, cases[i][2]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +236,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mkdir, enter, leave),
 		cmocka_unit_test_setup_teardown(test_remove, enter, leave),
 		cmocka_unit_test_setup_teardown(test_cache_dir, enter, leave),
+		cmocka_unit_test(test_absolute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
