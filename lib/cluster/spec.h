@@ -73,8 +73,9 @@ struct mk_node_spec {
 	json_t *labels; /* of the Kubernetes node; NULL: none */
 	struct mk_taint_spec *taints;
 	size_t taint_count;
-	bool taints_given;    /* an empty list says: not even the usual one */
-	json_t *kubelet_args; /* flag without dashes -> value; NULL: none */
+	bool taints_given;      /* an empty list says: not even the usual one */
+	json_t *kubelet_args;   /* flag without dashes -> value; NULL: none */
+	json_t *kubelet_config; /* over the cluster's; NULL: none */
 	struct mk_mount_spec *mounts;
 	size_t mount_count;
 	struct mk_port_spec *ports;
@@ -118,6 +119,10 @@ struct mk_cluster_spec {
 	json_t *api_server_args, *controller_manager_args, *scheduler_args, *etcd_args,
 		*kubelet_args, *proxy_args; /* flag without dashes -> value */
 
+	/* Fields of KubeletConfiguration and KubeProxyConfiguration that replace ours,
+	 * maps key by key; NULL: none. */
+	json_t *kubelet_config, *proxy_config;
+
 	struct mk_strlist containerd_patches; /* TOML, merged over ours in this order */
 	struct mk_registry_spec *registries;
 	size_t registry_count;
@@ -145,21 +150,32 @@ void mk_node_spec_done(struct mk_node_spec *node);
 
 /**
  * Read a config file ("-" is standard input) over what the spec holds: kind
- * Cluster, apiVersion mkcluster.dev/v1. MK_EUSAGE lists every mistake with
- * file:line:column.
+ * Cluster of mkcluster.dev/v1 or kind.x-k8s.io/v1alpha4. MK_EUSAGE lists every
+ * mistake with file:line:column, those of mk_cluster_spec_check among them.
+ * Certificates are read from where the file says; whether folders to mount exist
+ * is not asked (see config.h).
  */
 int mk_cluster_spec_load(
 	struct mk_cluster_spec *spec, const char *path, struct mk_error *err) MK_CHECKED;
 
-/** Read a config from memory; `what` names it in errors. */
-int mk_cluster_spec_parse(struct mk_cluster_spec *spec, const char *text, size_t len,
+/** The same for text in memory, `what` in errors. */
+int mk_cluster_spec_parse(struct mk_cluster_spec *spec, const char *data, size_t len,
 	const char *what, struct mk_error *err) MK_CHECKED;
 
-/** Append the settled spec as mkcluster.dev/v1 YAML: parsed, it is the same spec. */
+/**
+ * Append the settled spec as a config file, mkcluster.dev/v1, complete: defaults
+ * written out, certificates within. Loading it on any host gives the same spec.
+ * MK_EINVALID when it does not fit into `ret`; what was loaded fits into
+ * MK_MAX_CONFIG_FILE.
+ */
 int mk_cluster_spec_print(
 	const struct mk_cluster_spec *spec, struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
-/** Check the whole: names, addresses, ranges, overlaps. MK_EUSAGE. */
+/** The same as a JSON object, which the caller owns. */
+json_t *mk_cluster_spec_value(const struct mk_cluster_spec *spec) MK_CHECKED;
+
+/** Check the whole, all mistakes at once: names, addresses, ranges, overlaps, ports.
+ * For a spec from flags and a file; settled or not. MK_EUSAGE. */
 int mk_cluster_spec_check(const struct mk_cluster_spec *spec, struct mk_error *err) MK_CHECKED;
 
 /** A name that can be a container's, a host's and a kubeconfig's: MK_EUSAGE. */

@@ -23,8 +23,8 @@ def names_set(path):
 
 
 def roles():
-    """The roles of images: the strings of the table in lib/cluster/spec.c."""
-    table = re.search(r"roles\[\] = \{(.*?)\};", read("lib/cluster/spec.c"), re.S)
+    """The roles of images: the strings of the table in lib/cluster/config_syntax.c."""
+    table = re.search(r"\broles\[\] = \{(.*?)\};", read("lib/cluster/config_syntax.c"), re.S)
     return set(re.findall(r'"([a-z-]+)"', table.group(1)))
 
 
