@@ -46,12 +46,15 @@ struct mk_option {
 };
 
 /** The option that says which cluster; `options` is the command's own struct, whose
- * member `name` it sets. */
-#define MK_NAME_OPTION(options, text)                                                              \
+ * `member` it sets. */
+#define MK_NAME_MEMBER_OPTION(options, member, text)                                               \
 	{                                                                                          \
 		.name = "name", .letter = 'n', .kind = MK_OPTION_STRING, .value = "NAME",          \
-		.offset = offsetof(options, name), .help = (text)                                  \
+		.offset = offsetof(options, member), .help = (text)                                \
 	}
+
+/** The same for the member `name`. */
+#define MK_NAME_OPTION(options, text) MK_NAME_MEMBER_OPTION(options, name, text)
 
 /** What every command has besides its own options. */
 struct mk_context {
@@ -82,6 +85,9 @@ extern const size_t mk_command_count;
 
 extern const struct mk_command mk_command_build_component;
 extern const struct mk_command mk_command_build_node_image;
+extern const struct mk_command mk_command_config_print;
+extern const struct mk_command mk_command_config_schema;
+extern const struct mk_command mk_command_config_validate;
 extern const struct mk_command mk_command_create;
 extern const struct mk_command mk_command_delete;
 extern const struct mk_command mk_command_get_clusters;

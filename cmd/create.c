@@ -3,57 +3,20 @@
 #include "lib/cluster/create.h"
 #include "cmd/command.h"
 #include "cmd/progress.h"
+#include "cmd/shape.h"
 #include "lib/base/clock.h"
 
 struct options {
-	const char *name;
-	const char *config;
-	const char *image;
+	struct mk_shape shape;
 	const char *kubeconfig;
-	int64_t control_planes;
-	int64_t workers;
-	int profile;
 	int64_t timeout_ms;
-	bool openfaas;
 	bool resume;
 	bool retain;
 	bool switch_context;
 };
 
-static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
-
 static const struct mk_option options[] = {
-	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	{ .name = "config",
-		.kind = MK_OPTION_STRING,
-		.value = "FILE",
-		.offset = offsetof(struct options, config),
-		.help = "read a cluster config; - is standard input" },
-	{ .name = "image",
-		.kind = MK_OPTION_STRING,
-		.value = "IMAGE",
-		.offset = offsetof(struct options, image),
-		.help = "node image (" MK_DEFAULT_IMAGE ")" },
-	{ .name = "control-planes",
-		.kind = MK_OPTION_NUMBER,
-		.value = "N",
-		.offset = offsetof(struct options, control_planes),
-		.help = "number of control planes, odd (1)" },
-	{ .name = "workers",
-		.letter = 'w',
-		.kind = MK_OPTION_NUMBER,
-		.value = "N",
-		.offset = offsetof(struct options, workers),
-		.help = "number of workers (0)" },
-	{ .name = "no-openfaas",
-		.kind = MK_OPTION_OFF,
-		.offset = offsetof(struct options, openfaas),
-		.help = "Kubernetes only" },
-	{ .name = "profile",
-		.kind = MK_OPTION_CHOICE,
-		.choices = profiles,
-		.offset = offsetof(struct options, profile),
-		.help = "rights of the node's container (auto)" },
+	MK_SHAPE_OPTIONS(struct options),
 	{ .name = "kubeconfig",
 		.kind = MK_OPTION_STRING,
 		.value = "FILE",
@@ -80,37 +43,9 @@ static const struct mk_option options[] = {
 
 static void init(void *o)
 {
-	*(struct options *)o = (struct options){ .openfaas = true,
-		.switch_context = true,
-		.timeout_ms = 300000,
-		.profile = -1,
-		.control_planes = -1,
-		.workers = -1 };
-}
-
-static int make_spec(const struct options *o, struct mk_cluster_spec *spec, struct mk_error *err)
-{
-	int r = o->config ? mk_cluster_spec_load(spec, o->config, err) : 0;
-
-	if (r < 0)
-		return r;
-	if (o->name) {
-		free(spec->name);
-		spec->name = mk_xstrdup(o->name);
-	}
-	if (o->image) {
-		free(spec->image);
-		spec->image = mk_xstrdup(o->image);
-	}
-	if (o->control_planes >= 0)
-		spec->control_planes = o->control_planes;
-	if (o->workers >= 0)
-		spec->workers = o->workers;
-	if (!o->openfaas)
-		spec->openfaas = false;
-	if (o->profile >= 0)
-		spec->profile = (enum mk_profile)o->profile;
-	return 0;
+	*(struct options *)o = (struct options){
+		.shape = MK_SHAPE_INIT, .switch_context = true, .timeout_ms = 300000
+	};
 }
 
 static void step_begin(void *payload, const char *title)
@@ -174,13 +109,9 @@ static int run(const struct mk_context *context, const void *opts,
 	mk_autoresult result = { .context = NULL };
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	int64_t start = mk_now_ms();
-	int r = make_spec(o, &spec, err);
+	int r = mk_shape_make(&o->shape, mk_docker_is_here(), &spec, err);
 
 	(void)arguments;
-	if (r == 0)
-		r = mk_cluster_spec_check(&spec, err);
-	if (r == 0)
-		mk_cluster_spec_settle(&spec);
 	if (r == 0)
 		r = mk_docker_new(NULL, &docker, err);
 	if (r == 0)

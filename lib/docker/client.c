@@ -153,6 +153,13 @@ static int ping(struct mk_docker *docker, struct mk_error *err)
 	return choose_version(docker, version ? version : "", err);
 }
 
+bool mk_docker_is_here(void)
+{
+	const char *host = getenv("DOCKER_HOST");
+
+	return !host || !*host || mk_after_prefix(host, "unix://");
+}
+
 int mk_docker_new(const char *host, struct mk_docker **ret, struct mk_error *err)
 {
 	const char *from_env = getenv("DOCKER_HOST");

@@ -32,6 +32,10 @@ MK_DEFINE_CLEANUP(struct mk_docker *, mk_docker_free);
 /** The API version spoken, "1.41". Borrowed. */
 const char *mk_docker_api(const struct mk_docker *docker);
 
+/** Whether $DOCKER_HOST, or that there is none, means an engine on this machine. Asks
+ * nobody, so that mistakes can be told before an engine is needed. */
+bool mk_docker_is_here(void);
+
 /** Whether the engine is on this machine (a unix socket), as far as we can tell. */
 bool mk_docker_is_local(const struct mk_docker *docker);
 
