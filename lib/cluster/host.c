@@ -7,7 +7,6 @@
 #include "lib/docker/network.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -113,71 +112,6 @@ int mk_host_choose_port(const struct mk_docker *docker, const char *address, int
 	return 0;
 }
 
-size_t mk_host_parse_routes(const char *text, struct mk_cidr *ret, size_t cap)
-{
-	mk_autostrlist lines = { .items = NULL };
-	size_t count = 0;
-
-	mk_strlist_split(&lines, text, "\n");
-	for (size_t i = 1; i < lines.count && count < cap; i++) {
-		unsigned destination, mask;
-
-		/* Iface Destination Gateway Flags RefCnt Use Metric Mask ... */
-		if (sscanf(lines.items[i], "%*s %8x %*x %*x %*d %*d %*d %8x", &destination,
-			    &mask) != 2 ||
-			mask == 0)
-			continue;
-		ret[count++] = (struct mk_cidr){
-			.address = ntohl(destination),
-			.bits = (unsigned)__builtin_popcount(mask),
-		};
-	}
-	return count;
-}
-
-#define MAX_ROUTES 512
-
-struct used {
-	struct mk_cidr ranges[MAX_ROUTES];
-	size_t count;
-};
-
-static void use(struct used *used, const char *text)
-{
-	mk_autoerror ignored = { .code = MK_OK };
-
-	/* IPv6 ranges do not parse, and cannot overlap. */
-	if (used->count < MAX_ROUTES &&
-		mk_cidr_parse(text, &used->ranges[used->count], &ignored) == 0)
-		used->count++;
-}
-
-static void use_host_routes(struct used *used)
-{
-	mk_autobuf text = mk_buf_init(MK_MIB);
-	mk_autoerror ignored = { .code = MK_OK };
-
-	if (mk_fs_read("/proc/net/route", &text, &ignored) == 0)
-		used->count += mk_host_parse_routes(
-			text.data, used->ranges + used->count, MAX_ROUTES - used->count);
-}
-
-static int use_networks(struct mk_docker *docker, struct used *used, struct mk_error *err)
-{
-	mk_autojson *networks = NULL;
-	const json_t *network, *config;
-	size_t i, j;
-	int r = mk_network_list(docker, &networks, err);
-
-	if (r < 0)
-		return r;
-	json_array_foreach (networks, i, network) {
-		json_array_foreach (mk_json_at(network, "IPAM.Config"), j, config)
-			use(used, mk_json_str(config, "Subnet", ""));
-	}
-	return 0;
-}
-
 #define INOTIFY_LIMIT "/proc/sys/fs/inotify/max_user_instances"
 
 /* Counted on running nodes of each role; and some for all else that is root's. */
@@ -258,48 +192,4 @@ int mk_host_mtu(struct mk_docker *docker, int64_t *ret, struct mk_error *err)
 	}
 	*ret = (int64_t)mtu;
 	return 0;
-}
-
-static bool is_free(const struct used *used, const struct mk_cidr *range)
-{
-	for (size_t i = 0; i < used->count; i++) {
-		if (mk_cidr_overlap(&used->ranges[i], range))
-			return false;
-	}
-	return true;
-}
-
-/* Private ranges (RFC 1918) that routers, clouds and VPNs choose least. */
-static const uint32_t candidates[] = { 0x0ad50000 /* 10.213 */, 0xac1f0000 /* 172.31 */,
-	0x0a590000 /* 10.89 */, 0xc0a80000 /* 192.168 */ };
-
-int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec *spec,
-	unsigned skip, struct mk_cidr *ret, struct mk_error *err)
-{
-	struct used used = { .count = 0 };
-	int r;
-
-	use(&used, spec->pod_subnet);
-	use(&used, spec->service_subnet);
-	if (mk_docker_is_local(docker))
-		use_host_routes(&used);
-	r = use_networks(docker, &used, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < MK_ARRAY_LEN(candidates) * 256; i++) {
-		struct mk_cidr range = { .bits = 24,
-			.address = candidates[i / 256] + ((uint32_t)(i % 256) << 8) };
-
-		if (!is_free(&used, &range))
-			continue;
-		if (skip == 0) {
-			*ret = range;
-			return 0;
-		}
-		skip--;
-	}
-	(void)mk_fail(
-		err, MK_EHOST, "no /24 is free of this host's routes and the engine's networks");
-	mk_error_hint(err, "remove networks that are not used: `docker network prune`");
-	return -MK_EHOST;
 }

@@ -21,9 +21,11 @@ int mk_host_choose_port(const struct mk_docker *docker, const char *address, int
 	bool or_next, json_t *taken, int64_t *ret, struct mk_error *err) MK_CHECKED;
 
 /**
- * A /24 for a cluster's own network that overlaps no network of the engine, no
- * route of this host (a VPN's, say), nor the spec's pod and service subnets.
- * `skip` passes over that many free ones, for a second try after a race.
+ * The spec's subnet for a cluster's own network, or a /24, that overlaps no network
+ * of the engine, no route of this host (a VPN's, say), nor the spec's pod and
+ * service subnets. `skip` passes over that many free ones, for a second try after
+ * a race. MK_EHOST names what takes the spec's subnet; MK_EUSAGE when its size
+ * cannot be.
  */
 int mk_host_choose_subnet(struct mk_docker *docker, const struct mk_cluster_spec *spec,
 	unsigned skip, struct mk_cidr *ret, struct mk_error *err) MK_CHECKED;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/cluster/plan.h"
 
+#include "lib/cluster/addresses.h"
+#include "lib/cluster/quantity.h"
+
 const char *mk_role_name(enum mk_role role)
 {
 	switch (role) {
@@ -21,15 +24,123 @@ char *mk_plan_node_name(const char *cluster, enum mk_role role, size_t n)
 		      : mk_xasprintf("%s-%s-%zu", cluster, mk_role_name(role), n + 1);
 }
 
-static void add(struct mk_plan *plan, const struct mk_cluster_spec *spec,
-	const struct mk_cidr *subnet, enum mk_role role, size_t n, uint32_t host)
+/* The name the spec's `i`th node has. Caller frees. */
+static char *name_of(const struct mk_cluster_spec *spec, size_t i)
 {
-	plan->nodes[plan->count++] = (struct mk_node_plan){
-		.role = role,
-		.name = mk_plan_node_name(spec->name, role, n),
-		.ip = mk_cidr_address(subnet, host),
-		.fresh = true,
-	};
+	enum mk_node_role role = spec->nodes[i].role;
+	size_t n = 0;
+
+	for (size_t j = 0; j < i; j++)
+		n += spec->nodes[j].role == role ? 1 : 0;
+	return mk_plan_node_name(
+		spec->name, role == MK_NODE_WORKER ? MK_ROLE_WORKER : MK_ROLE_CONTROL_PLANE, n);
+}
+
+static const struct mk_node_spec *spec_of(const struct mk_cluster_spec *spec, const char *name)
+{
+	for (size_t i = 0; i < spec->node_count; i++) {
+		mk_autofree char *other = name_of(spec, i);
+
+		if (mk_streq(other, name))
+			return &spec->nodes[i];
+	}
+	return NULL;
+}
+
+int mk_node_plan_adopt(
+	struct mk_node_plan *node, const struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	int r = 0;
+
+	node->spec = spec_of(spec, node->name);
+	if (node->spec && node->spec->cpus)
+		r = mk_quantity_cpus(node->spec->cpus, &node->nano_cpus, err);
+	if (r == 0 && node->spec && node->spec->memory)
+		r = mk_quantity_bytes(node->spec->memory, &node->memory, err);
+	return r < 0 ? mk_error_wrap(err, "node '%s'", node->name) : 0;
+}
+
+static int add(struct mk_plan *plan, const struct mk_cluster_spec *spec, enum mk_role role,
+	size_t count, struct mk_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		struct mk_node_plan *node = &plan->nodes[plan->count++];
+
+		*node = (struct mk_node_plan){
+			.role = role,
+			.name = mk_plan_node_name(spec->name, role, i),
+			.fresh = true,
+		};
+		r = mk_node_plan_adopt(node, spec, err);
+	}
+	return r;
+}
+
+static int add_all(struct mk_plan *plan, const struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	int r = add(plan, spec, MK_ROLE_CONTROL_PLANE, plan->control_planes, err);
+
+	if (r == 0)
+		r = add(plan, spec, MK_ROLE_WORKER, plan->kube_count - plan->control_planes, err);
+	if (r == 0 && plan->control_planes > 1)
+		r = add(plan, spec, MK_ROLE_LOAD_BALANCER, 1, err);
+	return r;
+}
+
+/* The fixed ones: nobody else is given them. */
+static int claim_fixed(
+	struct mk_addresses *addresses, const struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	for (size_t i = 0; i < spec->node_count; i++) {
+		if (spec->nodes[i].ip &&
+			mk_addresses_claim(addresses, spec->nodes[i].ip, err) < 0) {
+			mk_autofree char *name = name_of(spec, i);
+
+			return mk_error_wrap(err, "node '%s'", name);
+		}
+	}
+	return 0;
+}
+
+char *mk_plan_balancer_address(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet)
+{
+	mk_autoaddresses addresses = { .used = NULL };
+	mk_autoerror ignored = { .code = MK_OK };
+	char *ip = NULL;
+
+	if (mk_addresses_init(subnet, 1, &addresses, &ignored) == 0 &&
+		claim_fixed(&addresses, spec, &ignored) == 0)
+		ip = mk_addresses_next(&addresses, MK_PLAN_BALANCER);
+	return ip ? ip : mk_cidr_address(subnet, MK_PLAN_BALANCER);
+}
+
+/* The balancer has its place also where there is none yet. */
+static int give_addresses(struct mk_plan *plan, const struct mk_cluster_spec *spec,
+	const struct mk_cidr *subnet, struct mk_error *err)
+{
+	static const uint32_t first[] = { [MK_ROLE_CONTROL_PLANE] = MK_PLAN_FIRST_CONTROL_PLANE,
+		[MK_ROLE_WORKER] = MK_PLAN_FIRST_WORKER };
+	mk_autoaddresses addresses = { .used = NULL };
+	int r = mk_addresses_init(subnet, plan->kube_count + 1, &addresses, err);
+
+	if (r == 0)
+		r = claim_fixed(&addresses, spec, err);
+	if (r < 0)
+		return r;
+	plan->balancer_ip = mk_addresses_next(&addresses, MK_PLAN_BALANCER);
+	for (size_t i = 0; i < plan->count; i++) {
+		struct mk_node_plan *node = &plan->nodes[i];
+
+		if (node->role == MK_ROLE_LOAD_BALANCER)
+			node->ip = mk_xstrdup(plan->balancer_ip);
+		else if (node->spec && node->spec->ip)
+			node->ip = mk_xstrdup(node->spec->ip);
+		else
+			node->ip = mk_addresses_next(&addresses, first[node->role]);
+	}
+	return 0;
 }
 
 /* A /24 of the pod subnet for each Kubernetes node. */
@@ -61,18 +172,13 @@ int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subne
 		.kube_count = control_planes + workers,
 		.control_planes = control_planes,
 		.balancer_name = mk_plan_node_name(spec->name, MK_ROLE_LOAD_BALANCER, 0),
-		.balancer_ip = mk_cidr_address(subnet, MK_PLAN_BALANCER),
 	};
-	int r;
+	int r = add_all(&plan, spec, err);
 
-	for (size_t i = 0; i < control_planes; i++)
-		add(&plan, spec, subnet, MK_ROLE_CONTROL_PLANE, i,
-			MK_PLAN_FIRST_CONTROL_PLANE + (uint32_t)i);
-	for (size_t i = 0; i < workers; i++)
-		add(&plan, spec, subnet, MK_ROLE_WORKER, i, MK_PLAN_FIRST_WORKER + (uint32_t)i);
-	if (control_planes > 1)
-		add(&plan, spec, subnet, MK_ROLE_LOAD_BALANCER, 0, MK_PLAN_BALANCER);
-	r = give_pods(&plan, spec, err);
+	if (r == 0)
+		r = give_addresses(&plan, spec, subnet, err);
+	if (r == 0)
+		r = give_pods(&plan, spec, err);
 	if (r < 0) {
 		mk_plan_done(&plan);
 		return r;

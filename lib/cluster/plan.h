@@ -9,7 +9,10 @@
 
 #include "lib/cluster/spec.h"
 
-/* Of the cluster's /24: .1 is the gateway, then control planes, balancer, workers. */
+/*
+ * Where each kind's addresses begin in the cluster's subnet: .1 is the gateway, then
+ * control planes, balancer, workers. What is taken or does not fit has the next free.
+ */
 #define MK_PLAN_FIRST_CONTROL_PLANE 2
 #define MK_PLAN_BALANCER 11
 #define MK_PLAN_FIRST_WORKER 12
@@ -31,6 +34,10 @@ struct mk_node_plan {
 	char *container; /* the engine's id, once created */
 	bool fresh;      /* to be made by this run */
 	bool running;    /* of one that existed before */
+
+	const struct mk_node_spec *spec; /* borrowed from the cluster's; NULL: nothing special */
+	int64_t nano_cpus;               /* of the host, in billionths; 0: all */
+	int64_t memory;                  /* bytes; 0: all */
 };
 
 void mk_node_plan_done(struct mk_node_plan *node);
@@ -47,10 +54,23 @@ struct mk_plan {
 	char *balancer_ip;
 };
 
-/** Plan the cluster of a spec on this /24. MK_EUSAGE when it is too small. */
+/**
+ * Plan the cluster of a spec on this subnet. The plan points into the spec. An
+ * address that a node's spec fixes is given to no other. MK_EUSAGE when the
+ * subnet is too small, or a node's address or limit cannot be.
+ */
 int mk_plan_make(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet,
 	struct mk_plan *ret, struct mk_error *err) MK_CHECKED;
 void mk_plan_done(struct mk_plan *plan);
+
+/** Let the node, which has its name, be as the spec says of the node of that name:
+ * also of one that comes back. MK_EUSAGE when a limit cannot be. */
+int mk_node_plan_adopt(struct mk_node_plan *node, const struct mk_cluster_spec *spec,
+	struct mk_error *err) MK_CHECKED;
+
+/** The balancer's address, if there is a balancer: the same for a spec always.
+ * Caller frees. */
+char *mk_plan_balancer_address(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet);
 
 /** A copy that owns all of its own. Release with mk_plan_done. */
 void mk_plan_copy(const struct mk_plan *plan, struct mk_plan *ret);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan of a cluster that exists, and what becomes of it when nodes come or go. */
+#include "lib/cluster/addresses.h"
 #include "lib/cluster/plan.h"
-
-#define LAST_HOST 254
 
 static const char *label_of(const json_t *node, const char *key)
 {
@@ -54,7 +53,8 @@ static void settle(struct mk_plan *plan)
 	plan->api_ip = mk_xstrdup(mk_plan_front(plan)->ip);
 }
 
-static int add_node(struct mk_plan *plan, const json_t *node, struct mk_error *err)
+static int add_node(struct mk_plan *plan, const json_t *node, const struct mk_cluster_spec *spec,
+	struct mk_error *err)
 {
 	const char *pods = label_of(node, "pods");
 	struct mk_node_plan *ret = &plan->nodes[plan->count];
@@ -72,7 +72,7 @@ static int add_node(struct mk_plan *plan, const json_t *node, struct mk_error *e
 	ret->container = mk_xstrdup(label_of(node, "id"));
 	ret->running = mk_streq(label_of(node, "state"), "running");
 	plan->count++;
-	return 0;
+	return mk_node_plan_adopt(ret, spec, err);
 }
 
 int mk_plan_of_nodes(const json_t *nodes, const struct mk_cluster_spec *spec,
@@ -81,7 +81,7 @@ int mk_plan_of_nodes(const json_t *nodes, const struct mk_cluster_spec *spec,
 	struct mk_plan plan = {
 		.nodes = mk_xcalloc(json_array_size(nodes) + 1, sizeof(struct mk_node_plan)),
 		.balancer_name = mk_plan_node_name(spec->name, MK_ROLE_LOAD_BALANCER, 0),
-		.balancer_ip = mk_cidr_address(subnet, MK_PLAN_BALANCER),
+		.balancer_ip = mk_plan_balancer_address(spec, subnet),
 	};
 	const json_t *node;
 	size_t i;
@@ -89,7 +89,7 @@ int mk_plan_of_nodes(const json_t *nodes, const struct mk_cluster_spec *spec,
 
 	json_array_foreach (nodes, i, node) {
 		if (r == 0)
-			r = add_node(&plan, node, err);
+			r = add_node(&plan, node, spec, err);
 	}
 	if (r == 0 && plan.count == 0)
 		r = mk_fail(err, MK_ENOTFOUND, "cluster '%s' has no nodes", spec->name);
@@ -145,29 +145,24 @@ static char *free_name(
 	}
 }
 
-static bool has_ip(const struct mk_plan *plan, const char *ip)
+/* Its own, if the spec says so and nobody has it, else the next free one. NULL when
+ * the subnet is full. */
+static char *free_ip(
+	const struct mk_plan *plan, const struct mk_cidr *subnet, const struct mk_node_plan *node)
 {
-	bool found = mk_streq(plan->balancer_ip, ip);
+	const char *own = node->spec ? node->spec->ip : NULL;
+	mk_autoaddresses addresses = { .used = NULL };
+	mk_autoerror ignored = { .code = MK_OK };
 
+	if (mk_addresses_init(subnet, 1, &addresses, &ignored) < 0)
+		return NULL;
+	(void)!mk_addresses_claim(&addresses, plan->balancer_ip, &ignored);
 	for (size_t i = 0; i < plan->count; i++)
-		found = found || mk_streq(plan->nodes[i].ip, ip);
-	return found;
-}
-
-/* NULL when the subnet is full. */
-static char *free_ip(const struct mk_plan *plan, const struct mk_cidr *subnet, enum mk_role role)
-{
-	uint32_t first = role == MK_ROLE_WORKER ? MK_PLAN_FIRST_WORKER
-						: MK_PLAN_FIRST_CONTROL_PLANE;
-	uint32_t end = subnet->bits >= 24 ? (1U << (32 - subnet->bits)) - 1 : LAST_HOST + 1;
-
-	for (uint32_t host = first; host < end; host++) {
-		mk_autofree char *ip = mk_cidr_address(subnet, host);
-
-		if (!has_ip(plan, ip))
-			return MK_TAKE(ip);
-	}
-	return NULL;
+		(void)!mk_addresses_claim(&addresses, plan->nodes[i].ip, &ignored);
+	if (own && mk_addresses_claim(&addresses, own, &ignored) == 0)
+		return mk_xstrdup(own);
+	return mk_addresses_next(&addresses,
+		node->role == MK_ROLE_WORKER ? MK_PLAN_FIRST_WORKER : MK_PLAN_FIRST_CONTROL_PLANE);
 }
 
 /* NULL when the pod subnet is full. */
@@ -213,10 +208,13 @@ static int grow_by_one(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 	if (r < 0)
 		return r;
 	node.name = free_name(plan, spec, role);
-	node.ip = free_ip(plan, subnet, role);
+	r = mk_node_plan_adopt(&node, spec, err);
+	node.ip = free_ip(plan, subnet, &node);
 	node.pod_cidr = free_pods(plan, &pods);
 	reserve(plan);
 	plan->nodes[plan->count++] = node;
+	if (r < 0)
+		return r;
 	if (!node.ip)
 		return mk_fail(err, MK_EUSAGE, "no address is left for '%s' in the nodes' subnet",
 			node.name);
