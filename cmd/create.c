@@ -83,6 +83,8 @@ static void print_result(struct mk_progress *p, const struct mk_cluster_spec *sp
 			result->gateway_url, name);
 	}
 	mk_progress_say(p, "  Registry    %s", result->registry);
+	for (size_t i = 0; i < result->ports.count; i++)
+		mk_progress_say(p, "  %-10s  %s", i == 0 ? "Ports" : "", result->ports.items[i]);
 	if (result->gateway_url)
 		mk_progress_say(p,
 			"\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "

@@ -37,9 +37,12 @@ struct mk_bringup {
 	json_t *images;               /* role -> image: the node image's, then the spec's */
 	const char *provider;         /* "stand-in", or another word of the image's label */
 	json_t *image_info;
+	json_t *node_images; /* image -> what it holds, of the nodes' own */
 	bool cgroup_v1;
+	int64_t host_cpus; /* of the engine's host; 0: it does not say */
 	enum mk_profile profile;
 	int64_t api_port, gateway_port, registry_port;
+	json_t *host_ports; /* node -> the ports of its spec's ports, an array of numbers */
 	char *password;
 	char *kubeconfig_path;
 };
@@ -89,7 +92,7 @@ void mk_bringup_done(struct mk_bringup *b);
  * MK_EHOST when the image is absent or not one of ours. */
 int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
-/** The engine's version of cgroups. `*ret_engine`, unless NULL, is "NAME VERSION";
+/** The engine's version of cgroups, and its CPUs. `*ret_engine`, unless NULL, is "NAME VERSION";
  * the caller frees it. */
 int mk_bringup_read_engine(
 	struct mk_bringup *b, char **ret_engine, struct mk_error *err) MK_CHECKED;

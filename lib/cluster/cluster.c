@@ -20,19 +20,32 @@ static const char *label(const json_t *object, const char *key)
 	return value ? value : "";
 }
 
+/* "a,b" as an array. */
+static json_t *array_of(const char *text)
+{
+	mk_autostrlist items = { .items = NULL };
+	json_t *array = json_array();
+
+	mk_strlist_split(&items, text, ",");
+	for (size_t i = 0; i < items.count; i++)
+		(void)json_array_append_new(array, json_string(items.items[i]));
+	return array;
+}
+
 /* One container of GET /containers/json as a node. */
 static json_t *node_of(const json_t *container)
 {
 	const char *name = json_string_value(
 		json_array_get(json_object_get(container, "Names"), 0));
 
-	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "cluster",
+	return mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:o}", "cluster",
 		label(container, MK_LABEL_CLUSTER), "name", name ? name + (name[0] == '/') : "",
 		"role", label(container, MK_LABEL_ROLE), "state",
 		mk_json_str(container, "State", ""), "ip", label(container, MK_LABEL_IP), "pods",
 		label(container, MK_LABEL_PODS), "image", mk_json_str(container, "Image", ""), "id",
 		mk_json_str(container, "Id", ""), "api", label(container, MK_LABEL_API), "registry",
-		label(container, MK_LABEL_REGISTRY), "gateway", label(container, MK_LABEL_GATEWAY));
+		label(container, MK_LABEL_REGISTRY), "gateway", label(container, MK_LABEL_GATEWAY),
+		"ports", array_of(label(container, MK_LABEL_PORTS)));
 }
 
 static int compare_nodes(const void *a, const void *b)

@@ -17,6 +17,7 @@
 #define MK_LABEL_REGISTRY "io.mkcluster.registry" /* host address:port */
 #define MK_LABEL_GATEWAY "io.mkcluster.gateway"   /* host address:port, or absent */
 #define MK_LABEL_PODS "io.mkcluster.pods"         /* the node's range of pod addresses */
+#define MK_LABEL_PORTS "io.mkcluster.ports"       /* further ports, "ADDRESS:PORT->PORT/tcp,..." */
 #define MK_LABEL_IP "io.mkcluster.ip"             /* the node's address */
 
 /** The name of a cluster's entries in the user's kubeconfig. Caller frees. */
@@ -24,8 +25,8 @@ char *mk_cluster_context(const char *name);
 
 /**
  * All nodes, or those of cluster `name`: an array of objects {cluster, name,
- * role, state, ip, pods, image, id, api, registry, gateway}, sorted. The caller
- * owns it.
+ * role, state, ip, pods, image, id, api, registry, gateway, ports}, sorted. The
+ * caller owns it.
  */
 int mk_cluster_nodes(
 	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;

@@ -6,6 +6,7 @@
 #include "lib/base/encode.h"
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
+#include "lib/cluster/node_host.h"
 #include "lib/kube/userconfig.h"
 
 void mk_bringup_done(struct mk_bringup *b)
@@ -18,6 +19,8 @@ void mk_bringup_done(struct mk_bringup *b)
 	mk_plan_done(&b->plan);
 	json_decref(b->images);
 	json_decref(b->image_info);
+	json_decref(b->node_images);
+	json_decref(b->host_ports);
 	mk_secret_free(b->password);
 	free(b->kubeconfig_path);
 	mk_cluster_spec_done(&b->begun);
@@ -145,6 +148,18 @@ static int run_steps(struct mk_bringup *b, struct mk_error *err)
 	return 0;
 }
 
+static void add_ports(const struct mk_bringup *b, struct mk_strlist *ret)
+{
+	for (size_t i = 0; i < b->plan.kube_count; i++) {
+		mk_autofree char *text = mk_node_ports_text(b, &b->plan.nodes[i]);
+		mk_autostrlist ports = { .items = NULL };
+
+		mk_strlist_split(&ports, text ? text : "", ",");
+		for (size_t j = 0; j < ports.count; j++)
+			mk_strlist_addf(ret, "%s %s", ports.items[j], b->plan.nodes[i].name);
+	}
+}
+
 static void fill_result(const struct mk_bringup *b, struct mk_create_result *ret)
 {
 	const char *host = b->spec->api_address;
@@ -163,6 +178,7 @@ static void fill_result(const struct mk_bringup *b, struct mk_create_result *ret
 	};
 	if (b->spec->openfaas)
 		ret->gateway_url = mk_cluster_url(b->docker, "http", gateway);
+	add_ports(b, &ret->ports);
 }
 
 void mk_create_result_done(struct mk_create_result *result)
@@ -173,6 +189,7 @@ void mk_create_result_done(struct mk_create_result *result)
 	free(result->gateway_url);
 	free(result->registry);
 	free(result->profile);
+	mk_strlist_done(&result->ports);
 	*result = (struct mk_create_result){ .context = NULL };
 }
 

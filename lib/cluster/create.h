@@ -35,6 +35,9 @@ struct mk_create_result {
 	char *profile;      /* "privileged" or "restricted" */
 	bool gateway_moved; /* 31112, or what was asked for, was taken */
 	bool stand_in;      /* the provider is the stand-in, not faas-netes */
+
+	/* The ports of single nodes: "127.0.0.1:8080->80/tcp NODE". */
+	struct mk_strlist ports;
 };
 
 void mk_create_result_done(struct mk_create_result *result);

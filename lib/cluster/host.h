@@ -6,8 +6,11 @@
 #include "lib/cluster/spec.h"
 #include "lib/docker/client.h"
 
-/** Ports that clusters already have, stopped ones included: an array of numbers.
- * The caller owns it. */
+/** "tcp", "udp", "sctp". */
+const char *mk_protocol_name(enum mk_protocol protocol);
+
+/** Ports that clusters already have, stopped ones included: an array of strings,
+ * "127.0.0.1:6443/tcp". The caller owns it. */
 int mk_host_ports_taken(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 
 /**
@@ -15,10 +18,17 @@ int mk_host_ports_taken(struct mk_docker *docker, json_t **ret, struct mk_error 
  * or, if `or_next`, the first free one after it; any free one when `wanted` is 0.
  * The port is added to `taken`. Chosen once and written down, for a port left to
  * the engine changes when the container restarts. MK_EHOST when it is taken. An
- * engine on another machine is taken at its word later.
+ * engine on another machine is taken at its word later. MK_EUSAGE for an address
+ * that is none.
  */
 int mk_host_choose_port(const struct mk_docker *docker, const char *address, int64_t wanted,
 	bool or_next, json_t *taken, int64_t *ret, struct mk_error *err) MK_CHECKED;
+
+/** The same for a port of a node, of any protocol. A port below 1024 that we may
+ * not bind is taken at the engine's word. */
+int mk_host_choose_node_port(const struct mk_docker *docker, const char *address,
+	enum mk_protocol protocol, int64_t wanted, json_t *taken, int64_t *ret,
+	struct mk_error *err) MK_CHECKED;
 
 /**
  * The spec's subnet for a cluster's own network, or a /24, that overlaps no network

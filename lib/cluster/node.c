@@ -2,16 +2,12 @@
 /* A node as the engine sees it: the container it is. */
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
+#include "lib/cluster/node_host.h"
 
 static void publish(
 	json_t *bindings, json_t *exposed, const char *address, int node_port, int64_t host_port)
 {
-	mk_autofree char *key = mk_xasprintf("%d/tcp", node_port);
-	mk_autofree char *port = mk_xasprintf("%lld", (long long)host_port);
-
-	(void)json_object_set_new(exposed, key, json_object());
-	(void)json_object_set_new(
-		bindings, key, mk_json_pack("[{s:s,s:s}]", "HostIp", address, "HostPort", port));
+	mk_node_publish(bindings, exposed, MK_PROTOCOL_TCP, node_port, address, host_port);
 }
 
 static void set_label(json_t *labels, const char *key, char *value)
@@ -23,6 +19,7 @@ static void set_label(json_t *labels, const char *key, char *value)
 static json_t *labels_of(const struct mk_bringup *b, const struct mk_node_plan *node)
 {
 	const char *address = b->spec->api_address;
+	char *ports = mk_node_ports_text(b, node);
 	json_t *labels = json_object();
 
 	set_label(labels, MK_LABEL_CLUSTER, mk_xstrdup(b->spec->name));
@@ -38,6 +35,8 @@ static json_t *labels_of(const struct mk_bringup *b, const struct mk_node_plan *
 	if (b->spec->openfaas)
 		set_label(labels, MK_LABEL_GATEWAY,
 			mk_xasprintf("%s:%lld", address, (long long)b->gateway_port));
+	if (ports)
+		set_label(labels, MK_LABEL_PORTS, ports);
 	return labels;
 }
 
@@ -85,6 +84,7 @@ static json_t *host_config(
 		(void)json_object_set_new(host, "Privileged", json_true());
 	else
 		restrict_host_config(host);
+	mk_node_add_host(b, node, host, exposed);
 	return host;
 }
 
@@ -94,7 +94,7 @@ json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan 
 	json_t *host = host_config(b, node, exposed);
 
 	return mk_json_pack("{s:s,s:s,s:o,s:[s],s:s,s:{s:{}},s:o,s:o,s:{s:{s:{s:{s:s}}}}}", "Image",
-		b->spec->image, "Hostname", node->name, "Labels", labels_of(b, node), "Env",
+		mk_node_image(b, node), "Hostname", node->name, "Labels", labels_of(b, node), "Env",
 		"container=docker",
 		/* systemd as first process ignores SIGTERM; this one is "halt". */
 		"StopSignal", "SIGRTMIN+3", "Volumes", "/var", "ExposedPorts", exposed,

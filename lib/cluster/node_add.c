@@ -6,6 +6,7 @@
 #include "lib/cluster/existing.h"
 #include "lib/cluster/host.h"
 #include "lib/cluster/membership.h"
+#include "lib/cluster/node_host.h"
 #include "lib/kube/watch.h"
 
 /* How long the way back waits for etcd to let a member go. */
@@ -72,6 +73,19 @@ static bool brings_balancer(const struct adding *a)
 	return !mk_plan_has_balancer(&a->before) && mk_plan_has_balancer(&a->b.plan);
 }
 
+/* What the config file says of a node that comes back. */
+static int prepare_host(struct adding *a, struct mk_error *err)
+{
+	mk_autojson *taken = NULL;
+	int r = mk_node_check_host(&a->b, err);
+
+	if (r == 0)
+		r = mk_host_ports_taken(a->b.docker, &taken, err);
+	if (r == 0)
+		r = mk_node_choose_ports(&a->b, /* fixed= */ true, taken, err);
+	return r == 0 ? mk_node_choose_ports(&a->b, /* fixed= */ false, taken, err) : r;
+}
+
 static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
 {
 	struct mk_bringup *b = &a->b;
@@ -82,6 +96,8 @@ static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
 		b->docker, is_control_plane(a) ? 1 : 0, is_control_plane(a) ? 0 : count, err);
 	if (r == 0)
 		r = mk_plan_grow(&b->plan, &a->spec, &b->subnet, a->options->role, count, err);
+	if (r == 0)
+		r = prepare_host(a, err);
 	if (r == 0 && brings_balancer(a))
 		r = choose_balancer_ports(a, err);
 	if (r == 0)

@@ -9,6 +9,7 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/existing.h"
 #include "lib/cluster/file_list.h"
+#include "lib/cluster/node_host.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
 
@@ -93,6 +94,7 @@ static void set_node(
 
 	mk_render_set(render, "NODE_NAME", node->name);
 	mk_render_set(render, "NODE_IP", node->ip);
+	mk_render_set(render, "PAUSE_IMAGE", mk_node_image_of(b, node, "pause"));
 	mk_render_set(render, "NODE_POD_CIDR", node->pod_cidr ? node->pod_cidr : "");
 	mk_render_setf(render, "NODE_LABELS", "mkcluster.dev/role=%s", mk_role_name(node->role));
 	mk_render_set(render, "TAINTS",
@@ -126,7 +128,6 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	mk_render_set(render, "LEADER_ELECT", plan->control_planes > 1 ? "true" : "false");
 	mk_render_set(render, "PROXY_MODE", "iptables");
 	mk_render_setf(render, "MTU", "%lld", (long long)b->mtu);
-	mk_render_set(render, "PAUSE_IMAGE", mk_json_str(b->images, "pause", ""));
 	mk_render_set(render, "RESTRICTED", b->profile == MK_PROFILE_RESTRICTED ? "true" : "false");
 	mk_render_set(render, "SYSTEMD_CGROUP", b->cgroup_v1 ? "false" : "true");
 	mk_render_set(render, "CGROUP_DRIVER", b->cgroup_v1 ? "cgroupfs" : "systemd");

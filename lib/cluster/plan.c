@@ -24,8 +24,7 @@ char *mk_plan_node_name(const char *cluster, enum mk_role role, size_t n)
 		      : mk_xasprintf("%s-%s-%zu", cluster, mk_role_name(role), n + 1);
 }
 
-/* The name the spec's `i`th node has. Caller frees. */
-static char *name_of(const struct mk_cluster_spec *spec, size_t i)
+char *mk_plan_spec_name(const struct mk_cluster_spec *spec, size_t i)
 {
 	enum mk_node_role role = spec->nodes[i].role;
 	size_t n = 0;
@@ -39,7 +38,7 @@ static char *name_of(const struct mk_cluster_spec *spec, size_t i)
 static const struct mk_node_spec *spec_of(const struct mk_cluster_spec *spec, const char *name)
 {
 	for (size_t i = 0; i < spec->node_count; i++) {
-		mk_autofree char *other = name_of(spec, i);
+		mk_autofree char *other = mk_plan_spec_name(spec, i);
 
 		if (mk_streq(other, name))
 			return &spec->nodes[i];
@@ -96,7 +95,7 @@ static int claim_fixed(
 	for (size_t i = 0; i < spec->node_count; i++) {
 		if (spec->nodes[i].ip &&
 			mk_addresses_claim(addresses, spec->nodes[i].ip, err) < 0) {
-			mk_autofree char *name = name_of(spec, i);
+			mk_autofree char *name = mk_plan_spec_name(spec, i);
 
 			return mk_error_wrap(err, "node '%s'", name);
 		}

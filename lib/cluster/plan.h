@@ -68,6 +68,9 @@ void mk_plan_done(struct mk_plan *plan);
 int mk_node_plan_adopt(struct mk_node_plan *node, const struct mk_cluster_spec *spec,
 	struct mk_error *err) MK_CHECKED;
 
+/** The name of the spec's `i`th node. Caller frees. */
+char *mk_plan_spec_name(const struct mk_cluster_spec *spec, size_t i);
+
 /** The balancer's address, if there is a balancer: the same for a spec always.
  * Caller frees. */
 char *mk_plan_balancer_address(const struct mk_cluster_spec *spec, const struct mk_cidr *subnet);

@@ -144,7 +144,9 @@ static int start_containers(struct mk_bringup *b, struct mk_error *err)
 		q.items[i] = (struct mk_docker_item){ .method = "POST",
 			.path = mk_xasprintf("/containers/%s/start", q.nodes[i]->container) };
 	r = send_all(b, &q, "start node", err);
-	if (r < 0 && strstr(err->message, "port is already allocated"))
+	if (r < 0 &&
+		(strstr(err->message, "port is already allocated") ||
+			strstr(err->message, "bind: ")))
 		r = mk_error_recode(err, MK_EHOST);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
 #include "lib/cluster/host.h"
+#include "lib/cluster/node_host.h"
 #include "lib/docker/container.h"
 #include "lib/docker/image.h"
 #include "lib/kube/userconfig.h"
@@ -49,41 +50,80 @@ static int parse_images(const char *text, json_t **ret, struct mk_error *err)
 	return 0;
 }
 
-static int read_image_labels(struct mk_bringup *b, const json_t *labels, struct mk_error *err)
+static int read_image_labels(
+	const char *name, const json_t *labels, json_t **ret, struct mk_error *err)
 {
 	const char *images = json_string_value(json_object_get(labels, "io.mkcluster.images"));
-	const char *provider = json_string_value(json_object_get(labels, "io.mkcluster.provider"));
 
 	if (!images) {
-		(void)mk_fail(err, MK_EHOST, "image '%s' is not a node image of mkcluster",
-			b->spec->image);
+		(void)mk_fail(err, MK_EHOST, "image '%s' is not a node image of mkcluster", name);
 		mk_error_hint(err, "`mkcluster build node-image` makes one");
 		return -MK_EHOST;
 	}
-	b->provider = provider ? provider : "faas-netes";
-	if (parse_images(images, &b->images, err) < 0) {
+	if (parse_images(images, ret, err) < 0) {
 		mk_error_hint(err, "`mkcluster build node-image` makes one");
-		return mk_error_wrap(err, "image '%s'", b->spec->image);
+		return mk_error_wrap(err, "image '%s'", name);
 	}
 	return 0;
 }
 
-int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err)
+/* Look at a node image: what the engine knows of it, and what it holds. */
+static int read_image(struct mk_bringup *b, const char *name, json_t **ret_info,
+	json_t **ret_images, struct mk_error *err)
 {
-	int r = mk_image_inspect(b->docker, b->spec->image, &b->image_info, err);
+	int r = mk_image_inspect(b->docker, name, ret_info, err);
 
 	if (r == -MK_ENOTFOUND) {
-		(void)mk_fail(err, MK_EHOST, "the engine has no image '%s'", b->spec->image);
+		(void)mk_fail(err, MK_EHOST, "the engine has no image '%s'", name);
 		mk_error_hint(err, "`mkcluster build node-image` makes it");
 		return -MK_EHOST;
 	}
-	if (r == 0)
-		r = read_image_labels(b, mk_json_at(b->image_info, "Config.Labels"), err);
-	if (r == 0 && json_object_get(b->spec->images, "provider"))
-		b->provider = "custom";
-	if (r == 0)
-		(void)json_object_update(b->images, b->spec->images);
+	return r == 0
+		? read_image_labels(name, mk_json_at(*ret_info, "Config.Labels"), ret_images, err)
+		: r;
+}
+
+static const char *image_of(const struct mk_bringup *b, size_t node)
+{
+	const char *own = node < b->spec->node_count ? b->spec->nodes[node].image : NULL;
+
+	return own ? own : b->spec->image;
+}
+
+/* The images of nodes that run another one than the first control plane. */
+static int check_node_images(struct mk_bringup *b, struct mk_error *err)
+{
+	int r = 0;
+
+	b->node_images = json_object();
+	for (size_t i = 1; i < b->spec->node_count && r == 0; i++) {
+		const char *name = image_of(b, i);
+		mk_autojson *info = NULL;
+		json_t *images = NULL;
+
+		if (mk_streq(name, image_of(b, 0)) || json_object_get(b->node_images, name))
+			continue;
+		r = read_image(b, name, &info, &images, err);
+		if (r == 0)
+			(void)json_object_set_new(b->node_images, name, images);
+	}
 	return r;
+}
+
+int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err)
+{
+	const char *provider;
+	int r = read_image(b, image_of(b, 0), &b->image_info, &b->images, err);
+
+	if (r < 0)
+		return r;
+	provider = json_string_value(json_object_get(
+		mk_json_at(b->image_info, "Config.Labels"), "io.mkcluster.provider"));
+	b->provider = provider ? provider : "faas-netes";
+	if (json_object_get(b->spec->images, "provider"))
+		b->provider = "custom";
+	(void)json_object_update(b->images, b->spec->images);
+	return check_node_images(b, err);
 }
 
 /* Said now, not when all else has been brought up: an image that an earlier
@@ -103,7 +143,7 @@ static int check_roles(const struct mk_bringup *b, struct mk_error *err)
 		if (!roles[i].wanted || json_object_get(b->images, roles[i].role))
 			continue;
 		(void)mk_fail(err, MK_EHOST, "image '%s' holds no image for the role '%s'",
-			b->spec->image, roles[i].role);
+			image_of(b, 0), roles[i].role);
 		mk_error_hint(err, "`mkcluster build node-image` makes one that does");
 		return -MK_EHOST;
 	}
@@ -117,6 +157,8 @@ static int choose_ports(struct mk_bringup *b, struct mk_error *err)
 	int r = mk_host_ports_taken(b->docker, &taken, err);
 
 	if (r == 0)
+		r = mk_node_choose_ports(b, /* fixed= */ true, taken, err);
+	if (r == 0)
 		r = mk_host_choose_port(b->docker, spec->api_address, spec->api_port,
 			/* or_next= */ false, taken, &b->api_port, err);
 	if (r == 0)
@@ -125,7 +167,7 @@ static int choose_ports(struct mk_bringup *b, struct mk_error *err)
 	if (r == 0 && spec->openfaas)
 		r = mk_host_choose_port(b->docker, spec->api_address, spec->gateway_port,
 			/* or_next= */ true, taken, &b->gateway_port, err);
-	return r;
+	return r == 0 ? mk_node_choose_ports(b, /* fixed= */ false, taken, err) : r;
 }
 
 int mk_bringup_read_engine(struct mk_bringup *b, char **ret_engine, struct mk_error *err)
@@ -136,6 +178,7 @@ int mk_bringup_read_engine(struct mk_bringup *b, char **ret_engine, struct mk_er
 	if (r < 0)
 		return r;
 	/* Before API 1.41 engines did not say, and knew only version 1. */
+	b->host_cpus = mk_json_int(info, "NCPU", 0);
 	b->cgroup_v1 = !mk_streq(mk_json_str(info, "CgroupVersion", "1"), "2");
 	if (ret_engine)
 		*ret_engine = mk_xasprintf("%s %s", mk_json_str(info, "Name", "engine"),
@@ -165,6 +208,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 		r = mk_host_mtu(b->docker, &b->mtu, err);
 	if (r == 0)
 		r = mk_bringup_read_engine(b, &engine, err);
+	if (r == 0)
+		r = mk_node_check_host(b, err);
 	if (r < 0)
 		return r;
 	*ret_note = mk_xasprintf("%s, cgroup v%d", engine, b->cgroup_v1 ? 1 : 2);

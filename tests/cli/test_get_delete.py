@@ -27,7 +27,7 @@ class Get(CliTest):
         nodes = [{"cluster": NAME, "name": NODE, "role": "control-plane", "state": "running",
                   "ip": container.labels["io.mkcluster.ip"],
                   "pods": container.labels["io.mkcluster.pods"], "id": container.id,
-                  "image": "mkcluster/node:v1.36.3", **addresses}]
+                  "image": "mkcluster/node:v1.36.3", "ports": [], **addresses}]
         self.assertEqual(self.json("nodes"), nodes)
         self.assertEqual(self.json("nodes", "--name", NAME), nodes)
         self.assertEqual(self.run_cli("get", "clusters").out, f"{NAME}\n")

@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "tests/unit/test-fetch-world.h": "-Wno-unused-variable",
     "tests/unit/userconfig-folder.h": "-Wno-unused-variable",
     "tests/unit/test-docker-world.h": "-Wno-unused-variable",
+    "tests/unit/test-node-world.h": "-Wno-unused-variable",
 }
 
 

@@ -19,7 +19,8 @@
 #define ADDRESSES                                                                                    \
 	",\"io.mkcluster.api\":\"127.0.0.1:6001\","                                                  \
 	"\"io.mkcluster.gateway\":\"127.0.0.1:31112\",\"io.mkcluster.registry\":\"127.0.0.1:5001\"," \
-	"\"io.mkcluster.ip\":\"10.213.0.2\""
+	"\"io.mkcluster.ip\":\"10.213.0.2\","                                                        \
+	"\"io.mkcluster.ports\":\"0.0.0.0:80->8080/tcp,127.0.0.1:53->53/udp\""
 
 static const char two_clusters[] = "[" NODE("3", "b", "b-worker", "worker", "running", "") "," NODE(
 	"2", "b", "b-control-plane", "control-plane", "running", ADDRESSES) "," NODE("1", "a",
@@ -141,7 +142,9 @@ static void test_taken_ports(void **state)
 	serve(&list_route, 1);
 	assert_int_equal(mk_host_ports_taken(w.docker, &taken, &w.err), 0);
 	text = mk_json_print(taken);
-	assert_string_equal(text, "[6001,31112,5001]");
+	assert_string_equal(text,
+		"[\"127.0.0.1:6001/tcp\",\"127.0.0.1:31112/tcp\",\"127.0.0.1:5001/tcp\","
+		"\"0.0.0.0:80/tcp\",\"127.0.0.1:53/udp\"]");
 }
 
 /* A listener of ours on some port of the loopback. */
@@ -183,6 +186,42 @@ static void test_choose_port(void **state)
 	assert_int_equal(choose(busy, true, taken, &next), 0);
 	assert_in_range(next, busy + 1, busy + 1000);
 	assert_int_equal(json_array_size(taken), 2);
+}
+
+static int choose_node_port(
+	const char *address, enum mk_protocol protocol, int64_t wanted, json_t *taken, int64_t *ret)
+{
+	mk_error_done(&w.err);
+	return mk_host_choose_node_port(w.docker, address, protocol, wanted, taken, ret, &w.err);
+}
+
+/* What stands in the way is a port of the same protocol and address. */
+static void test_choose_node_port(void **state)
+{
+	mk_autojson *taken = json_array();
+	int64_t busy, port;
+	mk_autoclose int fd = listen_somewhere(&busy);
+
+	(void)state;
+	serve(NULL, 0);
+	assert_int_equal(
+		choose_node_port("127.0.0.1", MK_PROTOCOL_TCP, busy, taken, &port), -MK_EHOST);
+	assert_words(w.err.hint, "ss -ltnp");
+	assert_int_equal(choose_node_port("127.0.0.1", MK_PROTOCOL_UDP, busy, taken, &port), 0);
+	assert_int_equal(port, busy);
+	assert_int_equal(
+		choose_node_port("127.0.0.1", MK_PROTOCOL_UDP, busy, taken, &port), -MK_EHOST);
+	assert_words(w.err.hint, "ss -lunp");
+	assert_int_equal(choose_node_port("127.0.0.2", MK_PROTOCOL_UDP, busy, taken, &port), 0);
+	assert_int_equal(
+		choose_node_port("0.0.0.0", MK_PROTOCOL_UDP, busy, taken, &port), -MK_EHOST);
+	assert_int_equal(choose_node_port("127.0.0.1", MK_PROTOCOL_SCTP, 0, taken, &port), 0);
+	assert_in_range(port, 1, 65535);
+	assert_int_equal(json_array_size(taken), 3);
+	assert_int_equal(
+		choose_node_port("192.0.2.1", MK_PROTOCOL_TCP, 8080, taken, &port), -MK_EHOST);
+	assert_words(w.err.message, "192.0.2.1 is no address of this host");
+	assert_int_equal(choose_node_port("::1", MK_PROTOCOL_TCP, 0, taken, &port), -MK_EUSAGE);
 }
 
 static void test_choose_subnet(void **state)
@@ -262,6 +301,7 @@ int main(void)
 		TEST(test_remove),
 		TEST(test_taken_ports),
 		TEST(test_choose_port),
+		TEST(test_choose_node_port),
 		TEST(test_choose_subnet),
 		TEST(test_skip_subnet),
 		TEST(test_mtu),

@@ -4,51 +4,10 @@
  * objects applied to it. All embedded files pass through here with the variables
  * that real runs set.
  */
-#include "lib/archive/tar_reader.h"
-#include "lib/cluster/bringup.h"
 #include "lib/kube/apply.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
-#include "tests/unit/test-docker-world.h"
-
-/* All that a run knows when the node is made, without having asked an engine. */
-static struct mk_bringup bringup(const struct mk_cluster_spec *spec)
-{
-	struct mk_bringup b = {
-		.spec = spec,
-		.docker = w.docker,
-		.subnet = { .address = 0x0ad50700, .bits = 24 },
-		.run_id = mk_xstrdup("run1"),
-		.images = mk_json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "pause", "img/pause:1",
-			"coredns", "img/coredns:1", "gateway", "img/gateway:1", "provider",
-			"img/provider:1", "queue-worker", "img/worker:1", "nats", "img/nats:1",
-			"prometheus", "img/prometheus:1", "alertmanager", "img/alertmanager:1"),
-		.profile = MK_PROFILE_PRIVILEGED,
-		.api_port = 6001,
-		.gateway_port = 31112,
-		.registry_port = 5001,
-	};
-	char *note = NULL;
-
-	b.network_id = mk_xstrdup("net1");
-	assert_int_equal(mk_step_make_secrets(&b, &note, &w.err), 0);
-	free(note);
-	return b;
-}
-
-static void bringup_done(struct mk_bringup *b)
-{
-	mk_kube_free(b->kube);
-	mk_pki_bundle_free(b->pki);
-	free(b->run_id);
-	free(b->network);
-	free(b->network_id);
-	mk_plan_done(&b->plan);
-	json_decref(b->images);
-	mk_secret_free(b->password);
-}
-
-#define autobringup MK_CLEANUP(bringup_done) struct mk_bringup
+#include "tests/unit/test-node-world.h"
 
 #define PRIVILEGED ",\"Privileged\":true"
 #define RESTRICTED                                                                                 \
@@ -137,73 +96,6 @@ static void test_containers_of_many(void **state)
 	}
 }
 
-struct bytes {
-	const char *data;
-	size_t left;
-};
-
-static ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	struct bytes *bytes = payload;
-	size_t n = bytes->left < cap ? bytes->left : cap;
-
-	(void)err;
-	memcpy(data, bytes->data, n);
-	bytes->data += n;
-	bytes->left -= n;
-	return (ssize_t)n;
-}
-
-/* One member as {type, mode, link, text}. */
-static json_t *read_entry(struct mk_tar_reader *reader, const struct mk_tar_entry *entry)
-{
-	mk_autobuf text = mk_buf_init(MK_MIB);
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = mk_tar_reader_data(reader, chunk, sizeof(chunk), &w.err)) > 0)
-		mk_buf_add(&text, chunk, (size_t)n);
-	assert_int_equal(n, 0);
-	return mk_json_pack("{s:i,s:i,s:s*,s:s}", "type", (int)entry->type, "mode",
-		(int)entry->mode, "link", entry->link, "text", text.data);
-}
-
-/* The node's archive as an object, a key a member. The caller owns it. */
-static json_t *archive_of(struct mk_bringup *b, size_t node)
-{
-	mk_autowipebuf tar = mk_buf_init(MK_MAX_NODE_ARCHIVE);
-	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
-	struct mk_tar_reader_options options = { .what = "node" };
-	struct mk_tar_entry entry;
-	struct bytes bytes;
-	json_t *members = json_object();
-
-	if (mk_node_archive(b, &b->plan.nodes[node], &tar, &w.err) < 0)
-		fail_msg("%s", w.err.message);
-	bytes = (struct bytes){ .data = tar.data, .left = tar.len };
-	assert_int_equal(mk_tar_reader_open(read_bytes, &bytes, &options, &reader, &w.err), 0);
-	while (mk_tar_reader_next(reader, &entry, &w.err) == 1) {
-		assert_null(json_object_get(members, entry.name));
-		(void)json_object_set_new(members, entry.name, read_entry(reader, &entry));
-	}
-	assert_int_equal(w.err.code, MK_OK);
-	return members;
-}
-
-static const json_t *member(const json_t *members, const char *name)
-{
-	const json_t *found = json_object_get(members, name);
-
-	if (!found)
-		fail_msg("the archive has no %s", name);
-	return found;
-}
-
-static const char *text_of(const json_t *members, const char *name)
-{
-	return mk_json_str(member(members, name), "text", "");
-}
-
 static void assert_unit(const json_t *members, const struct mk_embedded *file)
 {
 	const char *name = strrchr(file->path, '/') + 1;
@@ -235,8 +127,8 @@ static bool is_for_control_plane(const char *path)
 		!mk_streq(path, "node/config/haproxy.cfg");
 }
 
-/* Every file of a control plane is in, filled in, and beside them only the secrets
- * and the routes. */
+/* Every file of a control plane is in, filled in, and beside them only the secrets,
+ * the routes, and what the cluster was made from. */
 static void test_archive_is_whole(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
@@ -264,7 +156,7 @@ static void test_archive_is_whole(void **state)
 		if (left && strspn(left + 2, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") > 0)
 			fail_msg("%s: %.40s is left", name, left);
 	}
-	assert_int_equal(files, embedded + secrets + 1);
+	assert_int_equal(files, embedded + secrets + 2);
 	assert_true(secrets > 20);
 }
 
