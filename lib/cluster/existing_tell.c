@@ -77,10 +77,10 @@ static void compare(
 static void move_api(const struct mk_bringup *b, struct mk_buf *script)
 {
 	mk_buf_addf(script,
-		"for f in kubelet kube-proxy; do\n"
+		"for f in kubelet%s; do\n"
 		"\tsed -i 's#^\\( *server: \\).*#\\1https://%s:6443#' /etc/kubernetes/$f.conf\n"
 		"\tsystemctl try-restart $f.service\ndone\n",
-		b->plan.api_ip);
+		b->spec->proxy_mode == MK_PROXY_NONE ? "" : " kube-proxy", b->plan.api_ip);
 }
 
 static int make_message(struct mk_bringup *b, const struct mk_plan *before,

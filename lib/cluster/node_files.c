@@ -10,6 +10,7 @@
 #include "lib/cluster/existing.h"
 #include "lib/cluster/file_list.h"
 #include "lib/cluster/node_host.h"
+#include "lib/cluster/node_settings.h"
 #include "manifests/embed.h"
 #include "manifests/render.h"
 
@@ -54,6 +55,9 @@ static const struct {
 	{ "node/config/kubelet.yaml", "/etc/kubernetes/kubelet.yaml", ON_NODE, false },
 	{ "node/config/registry-hosts.toml", "/etc/containerd/certs.d/_default/hosts.toml", ON_NODE,
 		false },
+	{ "node/limits/kubelet.conf", UNITS_TARGET "kubelet.service.d/limits.conf", ON_NODE,
+		false },
+	{ "node/limits/node-limits", "/usr/local/lib/mkcluster/node-limits", ON_NODE, false },
 	{ "node/config/system.conf", "/etc/systemd/system.conf.d/mkcluster.conf", ON_ALL, false },
 	{ "node/config/registry.yaml", "/etc/registry.yaml", ON_CONTROL_PLANE, true },
 };
@@ -90,17 +94,14 @@ static void set_node(
 {
 	const struct mk_plan *plan = &b->plan;
 	bool control_plane = node->role == MK_ROLE_CONTROL_PLANE;
-	bool workers = plan->kube_count > plan->control_planes;
+	mk_autofree char *taints = mk_node_taints(b, node);
 
 	mk_render_set(render, "NODE_NAME", node->name);
 	mk_render_set(render, "NODE_IP", node->ip);
 	mk_render_set(render, "PAUSE_IMAGE", mk_node_image_of(b, node, "pause"));
 	mk_render_set(render, "NODE_POD_CIDR", node->pod_cidr ? node->pod_cidr : "");
 	mk_render_setf(render, "NODE_LABELS", "mkcluster.dev/role=%s", mk_role_name(node->role));
-	mk_render_set(render, "TAINTS",
-		control_plane && workers
-			? "[{ key: node-role.kubernetes.io/control-plane, effect: NoSchedule }]"
-			: "[]");
+	mk_render_set(render, "TAINTS", taints);
 	mk_render_set(render, "KUBELET_AFTER",
 		control_plane ? "kube-apiserver.service" : "kube-api-ready.service");
 	mk_render_setf(render, "API_SERVER", "https://%s:6443",
@@ -123,10 +124,10 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	mk_render_set(render, "SERVICE_CIDR", b->spec->service_subnet);
 	mk_render_set(render, "DNS_IP", dns);
 	mk_render_set(render, "ETCD_STATE", b->joining ? "existing" : "new");
-	mk_render_set(render, "ETCD_EXTRA_ARGS", b->spec->unsafe_etcd ? "--unsafe-no-fsync" : "");
 	/* One of each needs no election, which would cost seconds at every start. */
 	mk_render_set(render, "LEADER_ELECT", plan->control_planes > 1 ? "true" : "false");
-	mk_render_set(render, "PROXY_MODE", "iptables");
+	mk_render_set(render, "PROXY_MODE",
+		b->spec->proxy_mode == MK_PROXY_NFTABLES ? "nftables" : "iptables");
 	mk_render_setf(render, "MTU", "%lld", (long long)b->mtu);
 	mk_render_set(render, "RESTRICTED", b->profile == MK_PROFILE_RESTRICTED ? "true" : "false");
 	mk_render_set(render, "SYSTEMD_CGROUP", b->cgroup_v1 ? "false" : "true");
@@ -142,56 +143,67 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	return 0;
 }
 
-static int add_rendered(const struct mk_render *render, struct mk_node_files *ret,
-	const char *source, const char *target, struct mk_error *err)
+/* A node whose files are made. */
+struct making {
+	const struct mk_bringup *b;
+	const struct mk_node_plan *node;
+	const struct mk_render *render;
+	struct mk_node_files *files;
+};
+
+static int add_rendered(
+	const struct making *m, const char *source, const char *target, struct mk_error *err)
 {
 	mk_autobuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
 	const struct mk_embedded *file = mk_embedded_find(source);
-	int r = mk_render_file(render, source, &text, err);
+	int r;
 
+	if (mk_node_leaves_out(m->b, m->node, source))
+		return 0;
+	r = mk_render_file(m->render, source, &text, err);
 	if (r == 0)
-		mk_node_files_add(ret, target, file->mode, text.data);
+		r = mk_node_adjust(m->b, m->node, source, &text, err);
+	if (r == 0)
+		mk_node_files_add(m->files, target, file->mode, text.data);
 	return r;
 }
 
-static int add_unit(const struct mk_render *render, struct mk_node_files *ret,
-	const struct mk_embedded *file, struct mk_error *err)
+static int add_unit(const struct making *m, const struct mk_embedded *file, struct mk_error *err)
 {
 	const char *name = strrchr(file->path, '/') + 1;
 	mk_autofree char *target = mk_xasprintf(UNITS_TARGET "%s", name);
 	mk_autofree char *wanted = mk_xasprintf(UNITS_TARGET "multi-user.target.wants/%s", name);
 
 	/* What other units pull in is not started by itself. */
-	if (strstr(file->data, "[Install]"))
-		mk_node_files_add(ret, wanted, S_IFLNK, target);
-	return add_rendered(render, ret, file->path, target, err);
+	if (strstr(file->data, "[Install]") && !mk_node_leaves_out(m->b, m->node, file->path))
+		mk_node_files_add(m->files, wanted, S_IFLNK, target);
+	return add_rendered(m, file->path, target, err);
 }
 
-static int add_units(const struct mk_render *render, struct mk_node_files *ret, const char *folder,
-	struct mk_error *err)
+static int add_units(const struct making *m, const char *folder, struct mk_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < mk_embedded_count && r == 0; i++) {
 		if (mk_after_prefix(mk_embedded_files[i].path, folder))
-			r = add_unit(render, ret, &mk_embedded_files[i], err);
+			r = add_unit(m, &mk_embedded_files[i], err);
 	}
 	return r;
 }
 
-static int add_manifests(const struct mk_bringup *b, const struct mk_node_plan *node,
-	const struct mk_render *render, struct mk_node_files *ret, struct mk_error *err)
+static int add_manifests(const struct making *m, struct mk_error *err)
 {
-	unsigned role = 1U << node->role;
+	bool first = m->node == &m->b->plan.nodes[0];
+	unsigned role = 1U << m->node->role;
 	int r = 0;
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(unit_folders) && r == 0; i++) {
 		if (unit_folders[i].roles & role)
-			r = add_units(render, ret, unit_folders[i].folder, err);
+			r = add_units(m, unit_folders[i].folder, err);
 	}
 	for (size_t i = 0; i < MK_ARRAY_LEN(files) && r == 0; i++) {
-		if ((files[i].roles & role) && (!files[i].first_only || node == &b->plan.nodes[0]))
-			r = add_rendered(render, ret, files[i].source, files[i].target, err);
+		if ((files[i].roles & role) && (!files[i].first_only || first))
+			r = add_rendered(m, files[i].source, files[i].target, err);
 	}
 	return r;
 }
@@ -224,13 +236,14 @@ int mk_node_files_make(const struct mk_bringup *b, const struct mk_node_plan *no
 	struct mk_node_files *ret, struct mk_error *err)
 {
 	mk_autorender render = mk_render_init();
+	struct making making = { .b = b, .node = node, .render = &render, .files = ret };
 	int r = set_variables(b, node, &render, err);
 
 	if (r == 0)
-		r = add_manifests(b, node, &render, ret, err);
+		r = add_manifests(&making, err);
 	if (r == 0 && node->role == MK_ROLE_CONTROL_PLANE)
 		r = add_spec(b, ret, err);
-	if (r == 0 && node->role != MK_ROLE_LOAD_BALANCER)
+	if (r == 0 && node->role != MK_ROLE_LOAD_BALANCER && !b->spec->no_cni)
 		add_routes(&b->plan, node, ret);
 	return r;
 }
