@@ -58,6 +58,36 @@ static void step_end(void *payload, const char *title, int64_t ms, const char *n
 	mk_progress_end(payload, title, ms, note);
 }
 
+/* What was not waited for, because the user brings what it needs. */
+static void print_missing(struct mk_progress *p, const struct mk_create_result *result)
+{
+	if (result->needs_cni)
+		mk_progress_say(p,
+			"  no CNI plugin, as configured: the nodes are NotReady, and DNS and all "
+			"other pods\n  wait, until you install one");
+	if (result->needs_proxy)
+		mk_progress_say(p,
+			"  no kube-proxy, as configured: services, and DNS and OpenFaaS with them, "
+			"work\n  once you have installed what replaces it");
+}
+
+static void print_next(
+	struct mk_progress *p, const struct mk_create_result *result, const char *name)
+{
+	if (result->needs_cni || result->needs_proxy)
+		mk_progress_say(p,
+			"\nNext:\n  kubectl --context %s apply -f YOUR-%s.yaml\n  kubectl --context "
+			"%s wait --for=condition=Ready node --all",
+			result->context, result->needs_cni ? "CNI" : "PROXY", result->context);
+	else if (result->gateway_url)
+		mk_progress_say(p,
+			"\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "
+			"--password-stdin",
+			name, result->gateway_url);
+	else
+		mk_progress_say(p, "\nNext:\n  kubectl --context %s get nodes", result->context);
+}
+
 static void print_result(struct mk_progress *p, const struct mk_cluster_spec *spec,
 	const struct mk_create_result *result, int64_t ms)
 {
@@ -66,7 +96,9 @@ static void print_result(struct mk_progress *p, const struct mk_cluster_spec *sp
 	mk_autofree char *name = is_default ? mk_xstrdup("")
 					    : mk_xasprintf(" --name %s", spec->name);
 
-	mk_progress_say(p, "\nCluster '%s' is ready after %s.", spec->name, time);
+	mk_progress_say(p, "\nCluster '%s' is %s after %s.", spec->name,
+		result->needs_cni || result->needs_proxy ? "up" : "ready", time);
+	print_missing(p, result);
 	if (result->gateway_moved)
 		mk_progress_say(p, "  port %lld is taken, so the gateway has the next free one",
 			(long long)spec->gateway_port);
@@ -85,13 +117,7 @@ static void print_result(struct mk_progress *p, const struct mk_cluster_spec *sp
 	mk_progress_say(p, "  Registry    %s", result->registry);
 	for (size_t i = 0; i < result->ports.count; i++)
 		mk_progress_say(p, "  %-10s  %s", i == 0 ? "Ports" : "", result->ports.items[i]);
-	if (result->gateway_url)
-		mk_progress_say(p,
-			"\nNext:\n  mkcluster get password%s | faas-cli login --gateway %s "
-			"--password-stdin",
-			name, result->gateway_url);
-	else
-		mk_progress_say(p, "\nNext:\n  kubectl --context %s get nodes", result->context);
+	print_next(p, result, name);
 }
 
 static int run(const struct mk_context *context, const void *opts,

@@ -175,6 +175,8 @@ static void fill_result(const struct mk_bringup *b, struct mk_create_result *ret
 			b->profile == MK_PROFILE_PRIVILEGED ? "privileged" : "restricted"),
 		.gateway_moved = b->spec->openfaas && b->gateway_port != b->spec->gateway_port,
 		.stand_in = b->spec->openfaas && mk_streq(b->provider, "stand-in"),
+		.needs_cni = b->spec->no_cni,
+		.needs_proxy = b->spec->proxy_mode == MK_PROXY_NONE,
 	};
 	if (b->spec->openfaas)
 		ret->gateway_url = mk_cluster_url(b->docker, "http", gateway);

@@ -36,6 +36,9 @@ struct mk_create_result {
 	bool gateway_moved; /* 31112, or what was asked for, was taken */
 	bool stand_in;      /* the provider is the stand-in, not faas-netes */
 
+	bool needs_cni;   /* nodes and pods wait for the user's CNI */
+	bool needs_proxy; /* services wait for the user's substitute of kube-proxy */
+
 	/* The ports of single nodes: "127.0.0.1:8080->80/tcp NODE". */
 	struct mk_strlist ports;
 };
@@ -45,7 +48,8 @@ void mk_create_result_done(struct mk_create_result *result);
 
 /**
  * Make the cluster. Returns when every node is Ready, DNS and OpenFaaS are
- * available and the gateway has answered. On failure and on interrupt all that
+ * available and the gateway has answered; without a CNI or kube-proxy of ours, when
+ * all has come up that can. On failure and on interrupt all that
  * this run made is removed (by its run id, so nothing of another run is touched)
  * unless `retain`. With `resume`, nodes that an earlier run of the same spec has made
  * are brought to their end, and kept whatever comes; without any, or when they lack

@@ -184,15 +184,18 @@ int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL };
+	bool no_cni = b->spec->no_cni;
 	int r;
 
 	for (size_t i = 0; i < b->plan.kube_count; i++)
 		mk_strlist_add(&names, b->plan.nodes[i].name);
-	r = mk_kube_wait_nodes(b->kube, &names, b->deadline, err);
+	r = no_cni ? mk_kube_wait_registered(b->kube, &names, b->deadline, err)
+		   : mk_kube_wait_nodes(b->kube, &names, b->deadline, err);
 	if (r == 0)
 		r = mk_bringup_set_roles(b, err);
 	if (r == 0)
-		*ret_note = mk_xasprintf("%zu Ready", names.count);
+		*ret_note = mk_xasprintf("%zu %s", names.count,
+			no_cni ? "registered, NotReady without a CNI" : "Ready");
 	return r;
 }
 

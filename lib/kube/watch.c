@@ -188,6 +188,25 @@ int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int
 	return wait_wanted(kube, &wanted, "/api/v1/nodes", "Ready", deadline, judge_node, err);
 }
 
+static int judge_presence(
+	void *payload, const char *type, const json_t *object, struct mk_error *err)
+{
+	struct wanted *wanted = payload;
+
+	(void)err;
+	note(wanted, mk_json_str(object, "metadata.name", ""), !mk_streq(type, "DELETED"));
+	return wanted->left == 0 ? 1 : 0;
+}
+
+int mk_kube_wait_registered(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
+	struct mk_error *err)
+{
+	struct wanted wanted = { .names = names };
+
+	return wait_wanted(
+		kube, &wanted, "/api/v1/nodes", "registered", deadline, judge_presence, err);
+}
+
 static int judge_lease(void *payload, const char *type, const json_t *object, struct mk_error *err)
 {
 	struct wanted *wanted = payload;

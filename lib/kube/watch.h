@@ -30,6 +30,10 @@ bool mk_kube_condition(const json_t *object, const char *type);
 int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
 	struct mk_error *err) MK_CHECKED;
 
+/** Wait until all these nodes are known to the API, Ready or not. */
+int mk_kube_wait_registered(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
+	struct mk_error *err) MK_CHECKED;
+
 /**
  * Wait until the kubelet of each named node has renewed its lease after the
  * matching moment of `since` (RFC 3339, UTC). After a restart the API still

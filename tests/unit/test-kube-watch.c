@@ -241,6 +241,29 @@ static void test_nodes(void **state)
 	assert_words(w.err.message, "not Ready: b, c: ");
 }
 
+static int wait_registered(const char *names, int64_t ms)
+{
+	mk_autostrlist list = { .items = NULL };
+
+	mk_strlist_split(&list, names, " ");
+	return mk_kube_wait_registered(w.kube, &list, mk_deadline(ms), &w.err);
+}
+
+/* Without a pod network no node is Ready, and each is there. */
+static void test_registered(void **state)
+{
+	static const struct peer_reply reply = { .no_length = true,
+		.linger_ms = 9000,
+		.body = NODE("ADDED", "a", "False") NODE("ADDED", "b", "False")
+			NODE("DELETED", "b", "False") NODE("ADDED", "c", "False") };
+
+	(void)state;
+	serve("GET /api/v1/nodes", &reply, 1);
+	assert_int_equal(wait_registered("a c", 5000), 0);
+	assert_int_equal(wait_registered("a b c", 80), -MK_ETIMEOUT);
+	assert_words(w.err.message, "not registered: b: ");
+}
+
 #define LEASE(name, time)                                                                          \
 	"{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"" name                        \
 	"\"},\"spec\":{\"renewTime\":\"" time "\"}}}\n"
@@ -331,6 +354,7 @@ int main(void)
 		TEST(test_endless_event),
 		TEST(test_conditions),
 		TEST(test_nodes),
+		TEST(test_registered),
 		TEST(test_leases),
 		TEST(test_leases),
 		TEST(test_deployments),
