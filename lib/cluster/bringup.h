@@ -118,10 +118,10 @@ int mk_node_archive(const struct mk_bringup *b, const struct mk_node_plan *node,
 json_t *mk_node_container(const struct mk_bringup *b, const struct mk_node_plan *node);
 
 /**
- * Whether one of our units has been restarted again and again: MK_EBRINGUP names
- * it. 0 when none has, and when the node cannot be asked.
+ * Whether one of our units on the first `count` nodes has been restarted again and
+ * again: MK_EBRINGUP names it. 0 when none has, and when a node cannot be asked.
  */
-int mk_check_units(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
+int mk_check_units(struct mk_bringup *b, size_t count, struct mk_error *err) MK_CHECKED;
 
 /** MK_EBRINGUP when the first control plane has stopped or was restarted. */
 int mk_node_still_runs(void *bringup, struct mk_error *err) MK_CHECKED;

@@ -30,6 +30,12 @@ static int run(struct mk_bringup *b, const struct mk_node_plan *node, const char
 static const char *const alarming[] = { "panic", "fatal", "error", "fail", "refused", "denied",
 	"no such", "cannot", "invalid" };
 
+/* What systemd says about a unit is that it failed, never why. */
+static bool is_systemds(const char *line)
+{
+	return strstr(line, ".service: ") || mk_after_prefix(line, "Failed to start ");
+}
+
 /* The last line that sounds like a reason, or the last one. Caller frees. */
 static char *cause_of(const char *log)
 {
@@ -38,7 +44,7 @@ static char *cause_of(const char *log)
 	mk_strlist_split(&lines, log, "\n");
 	for (size_t i = lines.count; i-- > 0;) {
 		for (size_t j = 0; j < MK_ARRAY_LEN(alarming); j++) {
-			if (strcasestr(lines.items[i], alarming[j]))
+			if (strcasestr(lines.items[i], alarming[j]) && !is_systemds(lines.items[i]))
 				return mk_xstrndup(lines.items[i], 300);
 		}
 	}
@@ -94,14 +100,15 @@ static size_t add_failed_units(
 /* Restarts a second apart: the fourth time is no accident. */
 #define RESTARTS_MAX 4
 
-int mk_check_units(struct mk_bringup *b, struct mk_error *err)
+static int check_node(struct mk_bringup *b, const struct mk_node_plan *node, struct mk_error *err)
 {
 	const char *const argv[] = { "systemctl", "show", "--property=Id,NRestarts", "etcd.service",
-		"kube-apiserver.service", "containerd.service", "kubelet.service", NULL };
+		"kube-apiserver.service", "kube-controller-manager.service",
+		"kube-scheduler.service", "containerd.service", "kubelet.service",
+		"kube-proxy.service", NULL };
 	mk_autobuf text = mk_buf_init(DETAIL_MAX);
 	mk_autostrlist lines = { .items = NULL };
 	uint64_t restarts = 0;
-	const struct mk_node_plan *node = &b->plan.nodes[0];
 
 	if (run(b, node, argv, &text) != 0)
 		return 0;
@@ -118,6 +125,15 @@ int mk_check_units(struct mk_bringup *b, struct mk_error *err)
 				node->name);
 	}
 	return 0;
+}
+
+int mk_check_units(struct mk_bringup *b, size_t count, struct mk_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = check_node(b, &b->plan.nodes[i], err);
+	return r;
 }
 
 static const char *waiting_reason(const json_t *pod, const char **ret_message)

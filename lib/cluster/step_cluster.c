@@ -181,6 +181,31 @@ int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 	return mk_kube_apply(b->kube, nodes, err);
 }
 
+/* How long to watch before asking whether the units stay up, of which no watch
+ * tells: a wrong flag in the config file should not cost the whole time limit. */
+#define SLICE_MS 5000
+
+/* A watch gives up a moment early, when it could not begin anew: no slice is as
+ * short, or its silence would take the place of what was refused. */
+#define SHORTEST_MS 500
+
+static int64_t slice(const struct mk_bringup *b)
+{
+	int64_t left = mk_remaining_ms(b->deadline);
+
+	return mk_deadline(left < SLICE_MS ? left : SLICE_MS);
+}
+
+/* After a slice: whether there is time for another, and a reason. */
+static bool goes_on(struct mk_bringup *b, int *r, struct mk_error *err)
+{
+	if (*r != -MK_ETIMEOUT || mk_remaining_ms(b->deadline) < SHORTEST_MS)
+		return false;
+	mk_error_done(err);
+	*r = mk_check_units(b, b->plan.kube_count, err);
+	return *r == 0;
+}
+
 int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL };
@@ -189,8 +214,10 @@ int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *e
 
 	for (size_t i = 0; i < b->plan.kube_count; i++)
 		mk_strlist_add(&names, b->plan.nodes[i].name);
-	r = no_cni ? mk_kube_wait_registered(b->kube, &names, b->deadline, err)
-		   : mk_kube_wait_nodes(b->kube, &names, b->deadline, err);
+	do {
+		r = no_cni ? mk_kube_wait_registered(b->kube, &names, slice(b), err)
+			   : mk_kube_wait_nodes(b->kube, &names, slice(b), err);
+	} while (goes_on(b, &r, err));
 	if (r == 0)
 		r = mk_bringup_set_roles(b, err);
 	if (r == 0)
@@ -203,10 +230,14 @@ static int wait_for(struct mk_bringup *b, const char *const *names, size_t count
 	mk_available_report report, void *payload, struct mk_error *err)
 {
 	mk_autostrlist list = { .items = NULL };
+	int r;
 
 	for (size_t i = 0; i < count; i++)
 		mk_strlist_add(&list, names[i]);
-	return mk_kube_wait_deployments(b->kube, &list, b->deadline, report, payload, err);
+	do {
+		r = mk_kube_wait_deployments(b->kube, &list, slice(b), report, payload, err);
+	} while (goes_on(b, &r, err));
+	return r;
 }
 
 int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err)
@@ -220,9 +251,12 @@ int mk_step_wait_dns(struct mk_bringup *b, char **ret_note, struct mk_error *err
 /* When the gateway became available, in a wait for all of OpenFaaS. */
 static void note_gateway(void *payload, const char *name, size_t left)
 {
+	int64_t *when = payload;
+
 	(void)left;
-	if (mk_streq(name, "openfaas/gateway"))
-		*(int64_t *)payload = mk_now_ms();
+	/* Every slice tells anew what is available. */
+	if (mk_streq(name, "openfaas/gateway") && *when == 0)
+		*when = mk_now_ms();
 }
 
 /* The last word has the gateway itself, through the port the user will use. */
@@ -249,7 +283,7 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	mk_autofree char *address = mk_xasprintf(
 		"%s:%lld", b->spec->api_address, (long long)b->gateway_port);
 	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
-	int64_t start = mk_now_ms(), gateway = start;
+	int64_t start = mk_now_ms(), gateway = 0;
 	mk_autofree char *answered = NULL;
 	int r = wait_for(b, names, MK_ARRAY_LEN(names), note_gateway, &gateway, err);
 

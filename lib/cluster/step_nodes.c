@@ -148,6 +148,12 @@ static int start_containers(struct mk_bringup *b, struct mk_error *err)
 		(strstr(err->message, "port is already allocated") ||
 			strstr(err->message, "bind: ")))
 		r = mk_error_recode(err, MK_EHOST);
+	if (r < 0 && strstr(err->message, "not a shared")) {
+		mk_error_hint(err,
+			"`sudo mount --make-rshared MOUNTPOINT` makes it one; or "
+			"leave the mount's propagation out");
+		r = mk_error_recode(err, MK_EHOST);
+	}
 	return r;
 }
 
@@ -276,7 +282,7 @@ static int check_units_seldom(struct mk_bringup *b, struct mk_error *err)
 	if (mk_remaining_ms(b->next_unit_check) > 0)
 		return 0;
 	b->next_unit_check = mk_deadline(UNIT_CHECK_MS);
-	return mk_check_units(b, err);
+	return mk_check_units(b, 1, err);
 }
 
 /* Whether the first control plane, without which nothing begins, still runs. */
