@@ -9,6 +9,7 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/existing.h"
 #include "lib/cluster/file_list.h"
+#include "lib/cluster/node_containerd.h"
 #include "lib/cluster/node_host.h"
 #include "lib/cluster/node_settings.h"
 #include "manifests/embed.h"
@@ -58,6 +59,8 @@ static const struct {
 	{ "node/limits/kubelet.conf", UNITS_TARGET "kubelet.service.d/limits.conf", ON_NODE,
 		false },
 	{ "node/limits/node-limits", "/usr/local/lib/mkcluster/node-limits", ON_NODE, false },
+	{ "node/proxy/containerd.conf", UNITS_TARGET "containerd.service.d/proxy.conf", ON_NODE,
+		false },
 	{ "node/config/system.conf", "/etc/systemd/system.conf.d/mkcluster.conf", ON_ALL, false },
 	{ "node/config/registry.yaml", "/etc/registry.yaml", ON_CONTROL_PLANE, true },
 };
@@ -243,9 +246,11 @@ int mk_node_files_make(const struct mk_bringup *b, const struct mk_node_plan *no
 		r = add_manifests(&making, err);
 	if (r == 0 && node->role == MK_ROLE_CONTROL_PLANE)
 		r = add_spec(b, ret, err);
-	if (r == 0 && node->role != MK_ROLE_LOAD_BALANCER && !b->spec->no_cni)
+	if (r < 0 || node->role == MK_ROLE_LOAD_BALANCER)
+		return r;
+	if (!b->spec->no_cni)
 		add_routes(&b->plan, node, ret);
-	return r;
+	return mk_node_add_containerd(b, &render, ret, err);
 }
 
 static int add_secret_file(void *arg, const struct mk_pki_file *file, struct mk_error *err)
@@ -275,6 +280,7 @@ static int add_secrets(const struct mk_bringup *b, const struct mk_node_plan *no
 	mk_tar_add_dir(tar, "/etc/kubernetes/pki", 0755, 0, 0);
 	if (node->role == MK_ROLE_LOAD_BALANCER)
 		return add_ca_only(b, tar, err);
+	mk_node_add_proxy(b, tar);
 	if (node->role == MK_ROLE_CONTROL_PLANE) {
 		mk_tar_add_dir(tar, "/etc/kubernetes/pki/etcd", 0755, 0, 0);
 		mk_tar_add_dir(tar, "/var/lib/etcd", 0700, 0, 0);

@@ -2,6 +2,7 @@
 #include "lib/cluster/node_settings.h"
 
 #include "lib/base/yaml.h"
+#include "lib/cluster/node_containerd.h"
 #include "lib/cluster/unit.h"
 
 #define ROLE_LABEL "mkcluster.dev/role"
@@ -237,5 +238,9 @@ bool mk_node_leaves_out(
 		if (b->spec->no_cni && mk_streq(source, network[i]))
 			return true;
 	}
-	return !is_limited(node) && mk_after_prefix(source, "node/limits/");
+	if (mk_streq(source, "node/config/registry-hosts.toml"))
+		return mk_node_has_default_registry(b->spec);
+	if (mk_after_prefix(source, "node/proxy/"))
+		return !mk_node_has_proxy();
+	return mk_after_prefix(source, "node/limits/") && !is_limited(node);
 }

@@ -5,6 +5,7 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
 #include "lib/cluster/host.h"
+#include "lib/cluster/node_containerd.h"
 #include "lib/cluster/node_host.h"
 #include "lib/docker/container.h"
 #include "lib/docker/image.h"
@@ -177,8 +178,8 @@ int mk_bringup_read_engine(struct mk_bringup *b, char **ret_engine, struct mk_er
 
 	if (r < 0)
 		return r;
-	/* Before API 1.41 engines did not say, and knew only version 1. */
 	b->host_cpus = mk_json_int(info, "NCPU", 0);
+	/* Before API 1.41 engines did not say, and knew only version 1. */
 	b->cgroup_v1 = !mk_streq(mk_json_str(info, "CgroupVersion", "1"), "2");
 	if (ret_engine)
 		*ret_engine = mk_xasprintf("%s %s", mk_json_str(info, "Name", "engine"),
@@ -189,6 +190,7 @@ int mk_bringup_read_engine(struct mk_bringup *b, char **ret_engine, struct mk_er
 int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	mk_autofree char *engine = NULL;
+	mk_autofree char *proxy = mk_node_proxy_note();
 	int r = check_name(b, err);
 
 	if (r == 0)
@@ -212,7 +214,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 		r = mk_node_check_host(b, err);
 	if (r < 0)
 		return r;
-	*ret_note = mk_xasprintf("%s, cgroup v%d", engine, b->cgroup_v1 ? 1 : 2);
+	*ret_note = mk_xasprintf("%s, cgroup v%d%s%s", engine, b->cgroup_v1 ? 1 : 2,
+		proxy ? ", " : "", proxy ? proxy : "");
 	return 0;
 }
 

@@ -195,6 +195,21 @@ class HappyPath(CliTest):
                          r"kubernetes: PATCH .*/deployments/gateway\?.*: 201")
 
 
+class Proxy(CliTest):
+    def test_password_stays_with_root(self):
+        env = {"HTTPS_PROXY": "http://me:sesame@proxy.example:3128", "no_proxy": "mine.example"}
+        result = self.create("-v", env=env)
+        self.assert_code(result, 0)
+        self.assert_said(result, r"proxy proxy\.example:3128")
+        self.assertNotIn("sesame", result.out + result.err)
+        node = self.engine.find(NODE)
+        holding = {n: f for n, f in node.files.items() if b"sesame" in f.data}
+        self.assertEqual({n: f.mode & 0o777 for n, f in holding.items()},
+                         {"etc/mkcluster/proxy.env": 0o600})
+        self.assertIn(b"mine.example,", holding["etc/mkcluster/proxy.env"].data)
+        self.assertNotIn("sesame", json.dumps(node.config))
+
+
 class Variants(CliTest):
     def test_not_verbose(self):
         result = self.create()

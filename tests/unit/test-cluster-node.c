@@ -124,7 +124,7 @@ static int count_file(void *arg, const struct mk_pki_file *file, struct mk_error
 static bool is_for_control_plane(const char *path)
 {
 	return mk_after_prefix(path, "node/") && !mk_after_prefix(path, "node/load-balancer/") &&
-		!mk_after_prefix(path, "node/limits/") &&
+		!mk_after_prefix(path, "node/limits/") && !mk_after_prefix(path, "node/proxy/") &&
 		!mk_streq(path, "node/config/haproxy.cfg");
 }
 

@@ -27,7 +27,12 @@ static struct world w;
 
 static inline int enter(void **state)
 {
+	static const char *const proxies[] = { "HTTP_PROXY", "http_proxy", "HTTPS_PROXY",
+		"https_proxy", "NO_PROXY", "no_proxy" };
+
 	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(proxies); i++)
+		(void)unsetenv(proxies[i]);
 	w = (struct world){ .folder = "/tmp/test-docker-XXXXXX" };
 	(void)unsetenv("DOCKER_HOST");
 	(void)unsetenv("DOCKER_TLS_VERIFY");
