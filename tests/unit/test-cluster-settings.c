@@ -238,7 +238,8 @@ static void test_limits(void **state)
 	plain = archive_of(&b, 0);
 	limited = archive_of(&b, 1);
 	assert_words(text_of(limited, "etc/systemd/system/kubelet.service.d/limits.conf"),
-		"ExecStartPre=/usr/local/lib/mkcluster/node-limits\n");
+		"ExecStartPre=/usr/local/lib/mkcluster/node-limits /sys/fs/cgroup "
+		"/run/mkcluster/kubelet.d\n");
 	assert_int_equal(
 		mk_json_int(member(limited, "usr/local/lib/mkcluster/node-limits"), "mode", 0),
 		0755);
