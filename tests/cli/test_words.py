@@ -150,8 +150,8 @@ class Config(CliTest):
     def test_values_that_do_not_fit_each_other(self):
         head = "apiVersion: mkcluster.dev/v1\nkind: Cluster\n"
         self.refuse(head + "networking: {podSubnet: 10.96.0.0/16}\n", "overlap")
-        self.refuse(head + "networking: {podSubnet: 10.1.2.3/16}\n", "pod subnet")
-        self.refuse(head + "networking: {serviceSubnet: 10.0.0.0/30}\n", "service subnet")
+        self.refuse(head + "networking: {podSubnet: 10.1.2.3/16}\n", "podSubnet")
+        self.refuse(head + "networking: {serviceSubnet: 10.0.0.0/30}\n", "serviceSubnet")
         self.refuse(head + "networking: {apiServerAddress: localhost}\n", "not an IPv4 address")
         self.refuse(head + "images: {gatewy: x}\n", "no image has the role 'gatewy'",
                     "did you mean 'gateway'")
