@@ -68,11 +68,13 @@ static json_t *exec_body(const char *const *argv)
 	return mk_json_pack("{s:b,s:b,s:o}", "AttachStdout", 1, "AttachStderr", 1, "Cmd", command);
 }
 
-static int open_exec(struct mk_docker *docker, const char *exec, int64_t timeout_ms,
+/* `exec` is what the engine answered when the command was made. */
+static int open_exec(struct mk_docker *docker, const json_t *exec, int64_t timeout_ms,
 	struct mk_http_stream **ret, struct mk_error *err)
 {
 	static const char body[] = "{\"Detach\":false,\"Tty\":false}";
-	mk_autofree char *short_path = mk_xasprintf("/exec/%s/start", exec);
+	const char *id = mk_json_str(exec, "Id", "");
+	mk_autofree char *short_path = mk_xasprintf("/exec/%s/start", id);
 	mk_autofree char *path = mk_docker_path(docker, short_path);
 	struct mk_http_request request = {
 		.method = "POST",
@@ -82,6 +84,8 @@ static int open_exec(struct mk_docker *docker, const char *exec, int64_t timeout
 		.timeout_ms = timeout_ms,
 	};
 
+	if (!*id)
+		return mk_fail(err, MK_EREMOTE, "engine: no Id in the answer");
 	return mk_docker_open(docker, &request, ret, err);
 }
 
@@ -107,7 +111,7 @@ int mk_container_exec(struct mk_docker *docker, const char *id, const char *cons
 	int r = mk_docker_call_within(docker, timeout_ms, "POST", path, body, &exec, err);
 
 	if (r == 0)
-		r = open_exec(docker, mk_json_str(exec, "Id", ""), timeout_ms, &stream, err);
+		r = open_exec(docker, exec, timeout_ms, &stream, err);
 	if (r == 0)
 		r = read_frames(stream, mk_deadline(timeout_ms), ret, err);
 	if (r < 0)
@@ -161,8 +165,8 @@ int mk_container_exec_all(struct mk_docker *docker, struct mk_exec_item *items, 
 	/* A command runs from its opening on: all do before the first is waited for. */
 	for (size_t i = 0; i < count && r == 0; i++) {
 		failed = i;
-		r = open_exec(docker, mk_json_str(running.execs[i].answer, "Id", ""), timeout_ms,
-			&running.streams[i], err);
+		r = open_exec(
+			docker, running.execs[i].answer, timeout_ms, &running.streams[i], err);
 	}
 	for (size_t i = 0; i < count && r == 0; i++) {
 		failed = i;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the engine sends piece by piece: output frames of commands, lines of a
+ * What the engine sends piece by piece: a console's output frames, lines of a
  * pull, archives; and archives sent to it.
  */
 #include "tests/unit/test-docker-world.h"
@@ -9,10 +9,6 @@
 
 #include <stdio.h>
 
-#define EXEC_CREATE "POST /v1.41/containers/c/exec"
-#define EXEC_START "POST /v1.41/exec/e1/start"
-#define EXEC_JSON "GET /v1.41/exec/e1/json"
-
 /* stdout "out\n", an empty frame, stderr "er", stdout "r\n". */
 static const char frames[] = "\1\0\0\0\0\0\0\4out\n"
 			     "\2\0\0\0\0\0\0\0"
@@ -20,97 +16,10 @@ static const char frames[] = "\1\0\0\0\0\0\0\4out\n"
 			     "\1\0\0\0\0\0\0\2r\n";
 #define FRAMES_LEN (sizeof(frames) - 1)
 
-static const char *const command[] = { "sh", "-c", "true", NULL };
-
-static void serve_exec(const struct peer_reply *start, const char *state)
-{
-	struct peer_route routes[] = {
-		{ EXEC_CREATE, { { .status = 201, .body = "{\"Id\":\"e1\"}" } }, 1 },
-		{ EXEC_START, { *start }, 1 },
-		{ EXEC_JSON, { { .body = state } }, 1 },
-	};
-
-	serve(routes, MK_ARRAY_LEN(routes));
-}
-
 static void restart(void)
 {
 	mk_docker_free(MK_TAKE(w.docker));
 	fake_peer_stop(MK_TAKE(w.engine));
-}
-
-static void test_exec(void **state)
-{
-	struct peer_reply start = { .body = frames, .len = FRAMES_LEN };
-
-	(void)state;
-	/* Whole, cut at every byte, and a byte at a time. */
-	for (size_t cut = 0; cut <= FRAMES_LEN; cut++) {
-		mk_autobuf output = mk_buf_init(1000);
-		int status = -7;
-
-		start.cut = cut;
-		start.bytewise = cut == FRAMES_LEN;
-		serve_exec(&start, "{\"ExitCode\":3}");
-		assert_int_equal(
-			mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err),
-			0);
-		assert_string_equal(output.data, "out\nerr\n");
-		assert_int_equal(status, 3);
-		restart();
-	}
-}
-
-static void test_exec_requests(void **state)
-{
-	static const struct peer_reply start = { .body = frames, .len = FRAMES_LEN };
-	mk_autobuf output = mk_buf_init(5);
-	int status = -7;
-
-	(void)state;
-	serve_exec(&start, "{\"ExitCode\":null}");
-	assert_int_equal(
-		mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err), 0);
-	/* What the buffer cannot hold is dropped. */
-	assert_string_equal(output.data, "out\ne");
-	assert_int_equal(status, -1);
-	assert_body(EXEC_CREATE, 0,
-		"{\"AttachStdout\":true,\"AttachStderr\":true,"
-		"\"Cmd\":[\"sh\",\"-c\",\"true\"]}");
-	assert_body(EXEC_START, 0, "{\"Detach\":false,\"Tty\":false}");
-}
-
-static void test_exec_failures(void **state)
-{
-	static const struct peer_reply gone = { .status = 409,
-		.body = "{\"message\":\"container c is not running\"}" };
-	static const struct peer_reply hangs = {
-		.body = frames, .len = FRAMES_LEN, .no_length = true, .linger_ms = 10000
-	};
-	static const struct peer_reply part = { .body = frames, .len = 11 };
-	mk_autobuf output = mk_buf_init(1000);
-	int status = -7;
-	int64_t begin = mk_now_ms();
-
-	(void)state;
-	serve_exec(&gone, "{}");
-	assert_int_equal(mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err),
-		-MK_EEXISTS);
-	assert_words(w.err.message, "run 'sh' in c: engine: POST /v1.41/exec/e1/start: 409: ");
-	restart();
-	serve_exec(&hangs, "{}");
-	assert_int_equal(mk_container_exec(w.docker, "c", command, 100, &output, &status, &w.err),
-		-MK_ETIMEOUT);
-	assert_true(mk_now_ms() - begin < 5000);
-	assert_string_equal(output.data, "out\nerr\n");
-	restart();
-	/* A stream that ends inside a frame gives what it had. */
-	mk_buf_clear(&output);
-	serve_exec(&part, "{\"ExitCode\":0}");
-	assert_int_equal(
-		mk_container_exec(w.docker, "c", command, 5000, &output, &status, &w.err), 0);
-	assert_string_equal(output.data, "out");
-	assert_int_equal(status, 0);
 }
 
 /* The console comes in frames as well: a node has no terminal. */
@@ -325,9 +234,6 @@ static void test_directory_instead(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_exec),
-		TEST(test_exec_requests),
-		TEST(test_exec_failures),
 		TEST(test_logs),
 		TEST(test_pull),
 		TEST(test_pull_failures),
