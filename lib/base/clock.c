@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t signals_seen;
-static volatile sig_atomic_t shielded;
+static volatile sig_atomic_t shields; /* how many are up */
 static int64_t delay_ms;
 static int64_t signal_ms; /* when mk_interrupted first saw the signal */
 
@@ -58,7 +58,7 @@ void mk_interrupt_install(void)
 
 bool mk_interrupted(void)
 {
-	if (signals_seen == 0 || shielded)
+	if (signals_seen == 0 || shields > 0)
 		return false;
 	if (signal_ms == 0)
 		signal_ms = mk_now_ms();
@@ -72,7 +72,10 @@ bool mk_interrupt_seen(void)
 
 void mk_interrupt_shield(bool on)
 {
-	shielded = on;
+	if (on)
+		shields++;
+	else if (shields > 0)
+		shields--;
 }
 
 void mk_interrupt_delay(int64_t ms)
@@ -88,7 +91,7 @@ void mk_interrupt_raise(void)
 void mk_interrupt_reset(void)
 {
 	signals_seen = 0;
-	shielded = 0;
+	shields = 0;
 	delay_ms = 0;
 	signal_ms = 0;
 }

@@ -34,7 +34,8 @@ bool mk_interrupted(void);
 /** Whether a signal has arrived, shielded or not. */
 bool mk_interrupt_seen(void);
 
-/** While shielded, waits go on in spite of the first signal: the undo runs so. */
+/** While shielded, waits go on in spite of the first signal: the undo runs so. Every
+ * shield put up is taken down again; within one, another one changes nothing. */
 void mk_interrupt_shield(bool on);
 
 /** Until it is set to 0 again, waits notice a signal only `ms` after it came: for

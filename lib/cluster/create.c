@@ -41,6 +41,7 @@ static int remove_run(struct mk_bringup *b, bool dropped, struct mk_error *err)
 		return r;
 	mk_interrupt_shield(true);
 	(void)!mk_sleep_ms(SETTLE_MS, err);
+	mk_interrupt_shield(false);
 	return mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, err);
 }
 

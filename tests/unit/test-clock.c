@@ -52,6 +52,23 @@ static void test_interrupt(void **state)
 	assert_true(mk_interrupted());
 }
 
+/* A part of an undo has a shield of its own; the rest of the undo keeps its. */
+static void test_shields_within_shields(void **state)
+{
+	(void)state;
+	mk_interrupt_raise();
+	mk_interrupt_shield(true);
+	mk_interrupt_shield(true);
+	mk_interrupt_shield(false);
+	assert_false(mk_interrupted());
+	mk_interrupt_shield(false);
+	assert_true(mk_interrupted());
+	/* One too many does not make the next one less. */
+	mk_interrupt_shield(false);
+	mk_interrupt_shield(true);
+	assert_false(mk_interrupted());
+}
+
 /* The exit status of a child that gets these signals in turn, or -1. */
 static int status_after(const int *signals, size_t count)
 {
@@ -139,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_deadlines, reset),
 		cmocka_unit_test_setup_teardown(test_interrupt, reset, reset),
+		cmocka_unit_test_setup_teardown(test_shields_within_shields, reset, reset),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_sizes),
