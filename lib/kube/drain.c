@@ -16,6 +16,17 @@ int mk_kube_cordon(struct mk_kube *kube, const char *node, bool cordoned, struct
 	return r < 0 ? mk_error_wrap(err, "%s '%s'", cordoned ? "cordon" : "uncordon", node) : 0;
 }
 
+int mk_kube_is_cordoned(struct mk_kube *kube, const char *node, bool *ret, struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("/api/v1/nodes/%s", node);
+	mk_autojson *object = NULL;
+	int r = mk_kube_call(kube, "GET", path, NULL, &object, err);
+
+	if (r == 0)
+		*ret = json_is_true(mk_json_at(object, "spec.unschedulable"));
+	return r;
+}
+
 static char *pods_path(const char *node)
 {
 	return mk_xasprintf("/api/v1/pods?fieldSelector=spec.nodeName%%3D%s", node);
@@ -43,11 +54,29 @@ static bool stays(const json_t *pod)
 		mk_streq(mk_json_str(controller_of(pod), "kind", ""), "DaemonSet");
 }
 
+static bool is_going(const json_t *pod)
+{
+	return mk_json_at(pod, "metadata.deletionTimestamp") != NULL;
+}
+
 static bool is_over(const json_t *pod)
 {
 	const char *phase = mk_json_str(pod, "status.phase", "");
 
-	return mk_streq(phase, "Succeeded") || mk_streq(phase, "Failed");
+	return mk_streq(phase, "Succeeded") || mk_streq(phase, "Failed") || is_going(pod);
+}
+
+/* What is no list of objects does not say that the node is empty. */
+static int check_list(const json_t *list, struct mk_error *err)
+{
+	const json_t *items = json_object_get(list, "items");
+	const json_t *pod;
+	size_t i;
+	bool good = json_is_array(items) || json_is_null(items);
+
+	json_array_foreach (items, i, pod)
+		good = good && json_is_object(pod);
+	return good ? 0 : mk_fail(err, MK_EINVALID, "the answer is no list of pods");
 }
 
 /* The pods that have to leave: an array. */
@@ -60,6 +89,8 @@ static int list_leaving(struct mk_kube *kube, const char *node, json_t **ret, st
 	size_t i;
 	int r = mk_kube_call(kube, "GET", path, NULL, &list, err);
 
+	if (r == 0)
+		r = check_list(list, err);
 	if (r < 0)
 		return mk_error_wrap(err, "list the pods of '%s'", node);
 	leaving = json_array();
@@ -156,7 +187,7 @@ static int evict_all(
 	json_array_foreach (pods, i, pod) {
 		int r;
 
-		if (mk_json_at(pod, "metadata.deletionTimestamp"))
+		if (is_going(pod))
 			continue;
 		r = evict(kube, pod, err);
 		if (r < 0)

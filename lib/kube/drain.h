@@ -13,6 +13,10 @@
 int mk_kube_cordon(
 	struct mk_kube *kube, const char *node, bool cordoned, struct mk_error *err) MK_CHECKED;
 
+/** Whether the node takes no new pods. MK_ENOTFOUND. */
+int mk_kube_is_cordoned(
+	struct mk_kube *kube, const char *node, bool *ret, struct mk_error *err) MK_CHECKED;
+
 struct mk_drain_options {
 	int64_t deadline; /* mk_deadline */
 	/* Pods that nothing will make again go too, and what has not left at the
@@ -23,8 +27,8 @@ struct mk_drain_options {
 };
 
 /**
- * Evict every pod of the node but static ones and those of DaemonSets, all side by
- * side, and wait until they have left. Returns how many went. MK_EHOST, with
+ * Evict every pod of the node but static ones and those of DaemonSets, and wait for
+ * all of them side by side. Returns how many went. MK_EHOST, with
  * nothing evicted, names the pods that nothing would make again elsewhere;
  * MK_ETIMEOUT names those that did not leave, with the budget that holds them.
  */
