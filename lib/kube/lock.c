@@ -9,6 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The lease may be given back and taken by others while we look. */
+#define TRIES 5
+
+/* The server makes a lease also when we hang up; our answer, with which it is given
+ * back, is waited for so long after an interrupt. */
+#define GRACE_MS 3000
+
 #define LEASES "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 /* "HOST:PID", the holder's name. Caller frees. */
@@ -46,15 +53,17 @@ static json_t *lease_of(const char *name, int64_t seconds, const char *version)
 	return lease;
 }
 
-/* When the lease runs out, by the clock of whoever took it. */
+/* When the lease runs out, by the clock of whoever took it. Its duration is an int32
+ * (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/). */
 static time_t end_of(const json_t *lease)
 {
 	struct tm tm = { .tm_isdst = 0 };
 	const char *text = mk_json_str(lease, "spec.renewTime", "");
+	int64_t seconds = mk_json_int(lease, "spec.leaseDurationSeconds", 0);
 
 	if (!strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
 		return 0;
-	return timegm(&tm) + (time_t)mk_json_int(lease, "spec.leaseDurationSeconds", 0);
+	return timegm(&tm) + (time_t)(seconds >= 0 && seconds <= INT32_MAX ? seconds : 0);
 }
 
 /* Whether the holder was a process of this host, and is no more. */
@@ -84,7 +93,17 @@ static int fail_held(const char *name, const json_t *lease, struct mk_error *err
 	return -MK_EEXISTS;
 }
 
-/* Put our lease in the place of one that nobody holds any more. */
+/* Whether nobody holds the lease, or we do: the answer to our request was lost. */
+static bool is_free(const json_t *lease)
+{
+	const char *identity = mk_json_str(lease, "spec.holderIdentity", "");
+	mk_autofree char *self = holder();
+
+	return end_of(lease) <= time(NULL) || is_dead(identity) || mk_streq(identity, self);
+}
+
+/* Put our lease in the place of one that nobody holds any more. 1: it is another one
+ * by now, or none. */
 static int take_over(struct mk_kube *kube, const char *name, const char *path, int64_t seconds,
 	json_t **ret, struct mk_error *err)
 {
@@ -92,29 +111,45 @@ static int take_over(struct mk_kube *kube, const char *name, const char *path, i
 	mk_autojson *mine = NULL;
 	int r = mk_kube_call(kube, "GET", path, NULL, &old, err);
 
-	if (r < 0)
-		return r;
-	if (end_of(old) > time(NULL) && !is_dead(mk_json_str(old, "spec.holderIdentity", "")))
+	if (r == 0 && !is_free(old))
 		return fail_held(name, old, err);
-	mine = lease_of(name, seconds, mk_json_str(old, "metadata.resourceVersion", ""));
-	r = mk_kube_call(kube, "PUT", path, mine, ret, err);
-	return r == -MK_EEXISTS ? fail_held(name, old, err) : r;
+	if (r == 0) {
+		mine = lease_of(name, seconds, mk_json_str(old, "metadata.resourceVersion", ""));
+		r = mk_kube_call(kube, "PUT", path, mine, ret, err);
+	}
+	return r == -MK_ENOTFOUND || r == -MK_EEXISTS ? 1 : r;
+}
+
+static int take(struct mk_kube *kube, const char *name, const char *path, int64_t seconds,
+	json_t **ret, struct mk_error *err)
+{
+	mk_autojson *mine = lease_of(name, seconds, NULL);
+	int r = 1;
+
+	for (int tries = 0; tries < TRIES && r > 0; tries++) {
+		mk_error_done(err);
+		r = mk_kube_call(kube, "POST", LEASES, mine, ret, err);
+		if (r != -MK_EEXISTS)
+			break;
+		mk_error_done(err);
+		r = take_over(kube, name, path, seconds, ret, err);
+	}
+	/* Its words stay, but the name is not what is wrong. */
+	return r > 0 ? mk_error_recode(err, MK_EREMOTE) : r;
 }
 
 int mk_kube_lock(struct mk_kube *kube, const char *name, int64_t seconds, struct mk_kube_lock *ret,
 	struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf(LEASES "/%s", name);
-	mk_autojson *mine = lease_of(name, seconds, NULL);
 	mk_autojson *made = NULL;
-	int r = mk_kube_call(kube, "POST", LEASES, mine, &made, err);
+	int r;
 
-	if (r == -MK_EEXISTS) {
-		mk_error_done(err);
-		r = take_over(kube, name, path, seconds, &made, err);
-	}
+	mk_interrupt_delay(GRACE_MS);
+	r = take(kube, name, path, seconds, &made, err);
+	mk_interrupt_delay(0);
 	if (r < 0)
-		return mk_error_wrap(err, "lock '%s'", name);
+		return r == -MK_EEXISTS ? r : mk_error_wrap(err, "lock '%s'", name);
 	*ret = (struct mk_kube_lock){
 		.kube = kube,
 		.path = MK_TAKE(path),
