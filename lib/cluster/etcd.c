@@ -41,7 +41,14 @@ static int etcdctl(struct mk_docker *docker, const char *container, const char *
 	return fail_etcdctl(words, ret->data, err);
 }
 
-/* "ID, started, NAME, https://IP:2380, https://IP:2379, false", a line a member. */
+/* A member's id is a 64-bit number in hex. */
+static bool is_id(const char *line, size_t len)
+{
+	return len > 0 && len <= 16 && strspn(line, "0123456789abcdef") == len;
+}
+
+/* "ID, started, NAME, https://IP:2380, https://IP:2379, false", a line a member; the
+ * log of etcdctl may stand before them. */
 char *mk_etcd_find(const char *list, const char *ip)
 {
 	mk_autofree char *peer = mk_xasprintf(" https://%s:2380,", ip);
@@ -49,8 +56,10 @@ char *mk_etcd_find(const char *list, const char *ip)
 
 	mk_strlist_split(&lines, list, "\n");
 	for (size_t i = 0; i < lines.count; i++) {
-		if (strstr(lines.items[i], peer))
-			return mk_xstrndup(lines.items[i], strcspn(lines.items[i], ","));
+		size_t len = strcspn(lines.items[i], ",");
+
+		if (is_id(lines.items[i], len) && strstr(lines.items[i] + len, peer))
+			return mk_xstrndup(lines.items[i], len);
 	}
 	return NULL;
 }

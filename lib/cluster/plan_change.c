@@ -53,17 +53,26 @@ static void settle(struct mk_plan *plan)
 	plan->api_ip = mk_xstrdup(mk_plan_front(plan)->ip);
 }
 
+/* What stands in other nodes' routes is an address of the subnet, and a /24. */
+static bool has_ranges(const json_t *node, enum mk_role role, const struct mk_cidr *subnet)
+{
+	mk_autofree char *ip = mk_xasprintf("%s/32", label_of(node, "ip"));
+	mk_autoerror ignored = { .code = MK_OK };
+	struct mk_cidr range;
+
+	if (mk_cidr_parse(ip, &range, &ignored) < 0 || !mk_cidr_overlap(&range, subnet))
+		return false;
+	return role == MK_ROLE_LOAD_BALANCER ||
+		(mk_cidr_parse(label_of(node, "pods"), &range, &ignored) == 0 && range.bits == 24);
+}
+
 static int add_node(struct mk_plan *plan, const json_t *node, const struct mk_cluster_spec *spec,
-	struct mk_error *err)
+	const struct mk_cidr *subnet, struct mk_error *err)
 {
 	const char *pods = label_of(node, "pods");
 	struct mk_node_plan *ret = &plan->nodes[plan->count];
-	struct mk_cidr range;
 
-	if (!role_of(node, &ret->role))
-		return 0;
-	if (!*label_of(node, "ip") ||
-		(ret->role != MK_ROLE_LOAD_BALANCER && mk_cidr_parse(pods, &range, err) < 0))
+	if (!role_of(node, &ret->role) || !has_ranges(node, ret->role, subnet))
 		return mk_fail(err, MK_EFAIL, "the labels of node '%s' are damaged",
 			label_of(node, "name"));
 	ret->name = mk_xstrdup(label_of(node, "name"));
@@ -89,7 +98,7 @@ int mk_plan_of_nodes(const json_t *nodes, const struct mk_cluster_spec *spec,
 
 	json_array_foreach (nodes, i, node) {
 		if (r == 0)
-			r = add_node(&plan, node, spec, err);
+			r = add_node(&plan, node, spec, subnet, err);
 	}
 	if (r == 0 && plan.count == 0)
 		r = mk_fail(err, MK_ENOTFOUND, "cluster '%s' has no nodes", spec->name);
