@@ -117,7 +117,8 @@ static int pack(const struct mk_node_files *files, struct mk_buf *ret, struct mk
 static int send_files(struct mk_bringup *b, const struct messages *messages, struct mk_error *err)
 {
 	mk_autofree struct mk_docker_item *items = mk_xcalloc(messages->count, sizeof(*items));
-	size_t count = 0, failed = 0;
+	mk_autofree const char **names = mk_xcalloc(messages->count, sizeof(char *));
+	size_t count = 0, failed = messages->count;
 	int r = 0;
 
 	for (size_t i = 0; i < messages->count && r == 0; i++) {
@@ -125,6 +126,7 @@ static int send_files(struct mk_bringup *b, const struct messages *messages, str
 
 		if (message->files.count == 0)
 			continue;
+		names[count] = message->node->name;
 		items[count] = (struct mk_docker_item){ .method = "PUT",
 			.path = mk_xasprintf(
 				"/containers/%s/archive?path=%%2F", message->node->container),
@@ -133,6 +135,8 @@ static int send_files(struct mk_bringup *b, const struct messages *messages, str
 	}
 	if (r == 0)
 		r = mk_docker_call_all(b->docker, items, count, &failed, err);
+	if (r < 0 && failed < count)
+		(void)mk_error_wrap(err, "tell node '%s'", names[failed]);
 	mk_docker_items_done(items, count);
 	return r;
 }

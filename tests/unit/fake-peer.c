@@ -29,7 +29,8 @@ struct fake_peer {
 	pthread_t thread;
 	atomic_bool stop;
 	pthread_mutex_t mutex; /* over the log */
-	struct mk_strlist log;
+	struct mk_buf *log;
+	size_t logged;
 };
 
 /* Wait, unless the client goes away or the test ends. */
@@ -156,17 +157,26 @@ static void answer(struct fake_peer *peer, int fd, const struct peer_reply *repl
 	wait_ms(peer, fd, reply->linger_ms);
 }
 
+/* The buffer is the log's from here on. */
+static void record(struct fake_peer *peer, struct mk_buf *request)
+{
+	(void)pthread_mutex_lock(&peer->mutex);
+	peer->log = mk_xrealloc(peer->log, (peer->logged + 1) * sizeof(*peer->log));
+	peer->log[peer->logged++] = *request;
+	(void)pthread_mutex_unlock(&peer->mutex);
+}
+
 static void serve(struct fake_peer *peer, int fd)
 {
-	mk_autobuf request = mk_buf_init(64 * MK_MIB);
+	struct mk_buf request = mk_buf_init(64 * MK_MIB);
 	int on = 1;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (!read_request(peer, fd, &request))
+	if (!read_request(peer, fd, &request)) {
+		mk_buf_done(&request);
 		return;
-	(void)pthread_mutex_lock(&peer->mutex);
-	mk_strlist_add(&peer->log, request.data);
-	(void)pthread_mutex_unlock(&peer->mutex);
+	}
+	record(peer, &request);
 	answer(peer, fd, choose(peer, request.data), strncmp(request.data, "HEAD ", 5) == 0);
 }
 
@@ -275,7 +285,9 @@ void fake_peer_stop(struct fake_peer *peer)
 	if (peer->socket)
 		(void)unlink(peer->socket);
 	(void)pthread_mutex_destroy(&peer->mutex);
-	mk_strlist_done(&peer->log);
+	for (size_t i = 0; i < peer->logged; i++)
+		mk_buf_done(&peer->log[i]);
+	free(peer->log);
 	forget(peer);
 	free(peer->hits);
 	free(peer->address);
@@ -288,17 +300,32 @@ const char *fake_peer_address(const struct fake_peer *peer)
 	return peer->address;
 }
 
-const char *fake_peer_request(struct fake_peer *peer, const char *request, size_t n)
+/* A shallow copy: what it points to stays until the stop. */
+static struct mk_buf find(struct fake_peer *peer, const char *request, size_t n)
 {
-	const char *found = NULL;
+	struct mk_buf found = { .data = NULL };
 
 	(void)pthread_mutex_lock(&peer->mutex);
-	for (size_t i = 0; i < peer->log.count && !found; i++) {
-		if (mk_after_prefix(peer->log.items[i], request) && n-- == 0)
-			found = peer->log.items[i];
+	for (size_t i = 0; i < peer->logged && !found.data; i++) {
+		if (mk_after_prefix(peer->log[i].data, request) && n-- == 0)
+			found = peer->log[i];
 	}
 	(void)pthread_mutex_unlock(&peer->mutex);
 	return found;
+}
+
+const char *fake_peer_request(struct fake_peer *peer, const char *request, size_t n)
+{
+	return find(peer, request, n).data;
+}
+
+const char *fake_peer_body(struct fake_peer *peer, const char *request, size_t n, size_t *ret_len)
+{
+	struct mk_buf found = find(peer, request, n);
+	const char *body = found.data ? strstr(found.data, "\r\n\r\n") + 4 : NULL;
+
+	*ret_len = body ? found.len - (size_t)(body - found.data) : 0;
+	return body;
 }
 
 size_t fake_peer_hits(struct fake_peer *peer, const char *request)

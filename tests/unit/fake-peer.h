@@ -51,4 +51,7 @@ size_t fake_peer_hits(struct fake_peer *peer, const char *request);
 /** The `n`th request that begins so, header lines and body, or NULL. Valid until stop. */
 const char *fake_peer_request(struct fake_peer *peer, const char *request, size_t n);
 
+/** The body of that request as it came, of any bytes, or NULL. Valid until stop. */
+const char *fake_peer_body(struct fake_peer *peer, const char *request, size_t n, size_t *ret_len);
+
 #endif
