@@ -113,9 +113,7 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 	r = mk_kube_wait_ready(kube, deadline, NULL, NULL, err);
 	if (r < 0)
 		return mk_error_wrap(err, "the API server of '%s' is not ready", name);
-	r = mk_kube_wait_leases(kube, names, since, deadline, err);
-	if (r == 0)
-		r = mk_kube_wait_nodes(kube, names, deadline, err);
+	r = mk_kube_wait_nodes(kube, names, since, deadline, err);
 	return r == 0 ? wait_gateway(docker, nodes, deadline, err) : r;
 }
 

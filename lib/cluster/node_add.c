@@ -151,7 +151,7 @@ static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
 		if (a->b.plan.nodes[i].fresh)
 			mk_strlist_add(&names, a->b.plan.nodes[i].name);
 	}
-	r = mk_kube_wait_nodes(a->b.kube, &names, a->b.deadline, err);
+	r = mk_kube_wait_nodes(a->b.kube, &names, NULL, a->b.deadline, err);
 	if (r == 0 && is_control_plane(a))
 		r = mk_bringup_set_roles(&a->b, err);
 	if (r == 0)

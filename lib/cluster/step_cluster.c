@@ -216,7 +216,7 @@ int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *e
 		mk_strlist_add(&names, b->plan.nodes[i].name);
 	do {
 		r = no_cni ? mk_kube_wait_registered(b->kube, &names, slice(b), err)
-			   : mk_kube_wait_nodes(b->kube, &names, slice(b), err);
+			   : mk_kube_wait_nodes(b->kube, &names, NULL, slice(b), err);
 	} while (goes_on(b, &r, err));
 	if (r == 0)
 		r = mk_bringup_set_roles(b, err);

@@ -112,23 +112,27 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 	}
 }
 
-bool mk_kube_condition(const json_t *object, const char *type)
+static const json_t *condition_of(const json_t *object, const char *type)
 {
-	const json_t *conditions = mk_json_at(object, "status.conditions");
 	const json_t *condition;
 	size_t i;
 
-	json_array_foreach (conditions, i, condition) {
+	json_array_foreach (mk_json_at(object, "status.conditions"), i, condition) {
 		if (mk_streq(mk_json_str(condition, "type", ""), type))
-			return mk_streq(mk_json_str(condition, "status", ""), "True");
+			return condition;
 	}
-	return false;
+	return NULL;
+}
+
+bool mk_kube_condition(const json_t *object, const char *type)
+{
+	return mk_streq(mk_json_str(condition_of(object, type), "status", ""), "True");
 }
 
 /* A set of named objects, each of which must reach a state. */
 struct wanted {
 	const struct mk_strlist *names; /* "NAME" or "NAMESPACE/NAME" */
-	const struct mk_strlist *since; /* of leases */
+	const struct mk_strlist *since; /* of nodes: by when they last started; or NULL */
 	bool *reached;
 	size_t left;
 	mk_available_report report;
@@ -170,20 +174,40 @@ static int wait_wanted(struct mk_kube *kube, struct wanted *wanted, const char *
 	return mk_error_wrap(err, "not %s: %s", state, list);
 }
 
+/* Both are UTC with the same fields: compared as text, to the second. */
+static bool is_after(const char *time, const char *since)
+{
+	return strncmp(time, since, strlen("2006-01-02T15:04:05")) > 0;
+}
+
+/* Whether the node's kubelet has spoken since it was started, as far as that matters. */
+static bool is_back(const struct wanted *wanted, const json_t *node)
+{
+	const char *name = mk_json_str(node, "metadata.name", "");
+	const char *spoke = mk_json_str(condition_of(node, "Ready"), "lastHeartbeatTime", "");
+
+	for (size_t i = 0; wanted->since && i < wanted->names->count; i++) {
+		if (mk_streq(wanted->names->items[i], name))
+			return is_after(spoke, wanted->since->items[i]);
+	}
+	return true;
+}
+
 static int judge_node(void *payload, const char *type, const json_t *object, struct mk_error *err)
 {
 	struct wanted *wanted = payload;
 
 	(void)err;
 	note(wanted, mk_json_str(object, "metadata.name", ""),
-		!mk_streq(type, "DELETED") && mk_kube_condition(object, "Ready"));
+		!mk_streq(type, "DELETED") && mk_kube_condition(object, "Ready") &&
+			is_back(wanted, object));
 	return wanted->left == 0 ? 1 : 0;
 }
 
-int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
-	struct mk_error *err)
+int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names,
+	const struct mk_strlist *since, int64_t deadline, struct mk_error *err)
 {
-	struct wanted wanted = { .names = names };
+	struct wanted wanted = { .names = names, .since = since };
 
 	return wait_wanted(kube, &wanted, "/api/v1/nodes", "Ready", deadline, judge_node, err);
 }
@@ -205,34 +229,6 @@ int mk_kube_wait_registered(struct mk_kube *kube, const struct mk_strlist *names
 
 	return wait_wanted(
 		kube, &wanted, "/api/v1/nodes", "registered", deadline, judge_presence, err);
-}
-
-static int judge_lease(void *payload, const char *type, const json_t *object, struct mk_error *err)
-{
-	struct wanted *wanted = payload;
-	const char *name = mk_json_str(object, "metadata.name", "");
-
-	(void)type;
-	(void)err;
-	for (size_t i = 0; i < wanted->names->count; i++) {
-		/* Both are UTC with the same fields: compared as text, to the second. */
-		if (mk_streq(wanted->names->items[i], name))
-			note(wanted, name,
-				strncmp(mk_json_str(object, "spec.renewTime", ""),
-					wanted->since->items[i],
-					strlen("2006-01-02T15:04:05")) > 0);
-	}
-	return wanted->left == 0 ? 1 : 0;
-}
-
-int mk_kube_wait_leases(struct mk_kube *kube, const struct mk_strlist *names,
-	const struct mk_strlist *since, int64_t deadline, struct mk_error *err)
-{
-	struct wanted wanted = { .names = names, .since = since };
-
-	return wait_wanted(kube, &wanted,
-		"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", "back", deadline,
-		judge_lease, err);
 }
 
 static bool is_available(const json_t *object)

@@ -26,21 +26,17 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 /** Whether the condition `type` of `object` has status "True". */
 bool mk_kube_condition(const json_t *object, const char *type);
 
-/** Wait until all these nodes are Ready. MK_ETIMEOUT names those that were not. */
-int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
-	struct mk_error *err) MK_CHECKED;
+/**
+ * Wait until all these nodes are Ready. MK_ETIMEOUT names those that were not. With
+ * `since`, a moment for each (RFC 3339, UTC), only what a kubelet has said after it
+ * counts: after a restart the API tells at first what was true before.
+ */
+int mk_kube_wait_nodes(struct mk_kube *kube, const struct mk_strlist *names,
+	const struct mk_strlist *since, int64_t deadline, struct mk_error *err) MK_CHECKED;
 
 /** Wait until all these nodes are known to the API, Ready or not. */
 int mk_kube_wait_registered(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
 	struct mk_error *err) MK_CHECKED;
-
-/**
- * Wait until the kubelet of each named node has renewed its lease after the
- * matching moment of `since` (RFC 3339, UTC). After a restart the API still
- * tells what was true before; a lease that is new was written by a live kubelet.
- */
-int mk_kube_wait_leases(struct mk_kube *kube, const struct mk_strlist *names,
-	const struct mk_strlist *since, int64_t deadline, struct mk_error *err) MK_CHECKED;
 
 /** Told when a Deployment became available: its name and how many are to come. */
 typedef void (*mk_available_report)(void *payload, const char *name, size_t left);

@@ -217,7 +217,7 @@ static int wait_nodes(const char *names, int64_t ms)
 	mk_autostrlist list = { .items = NULL };
 
 	mk_strlist_split(&list, names, " ");
-	return mk_kube_wait_nodes(w.kube, &list, mk_deadline(ms), &w.err);
+	return mk_kube_wait_nodes(w.kube, &list, NULL, mk_deadline(ms), &w.err);
 }
 
 static void test_nodes(void **state)
@@ -264,30 +264,36 @@ static void test_registered(void **state)
 	assert_words(w.err.message, "not registered: b: ");
 }
 
-#define LEASE(name, time)                                                                          \
+#define SPOKE(name, ready, time)                                                                   \
 	"{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"" name                        \
-	"\"},\"spec\":{\"renewTime\":\"" time "\"}}}\n"
+	"\"},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"" ready                  \
+	"\",\"lastHeartbeatTime\":\"" time "\"}]}}}\n"
 
-/* A lease counts when it is newer than its own moment, to the second. */
-static void test_leases(void **state)
+/* Ready counts when it was said after the node's own moment, to the second. */
+static void test_ready_since(void **state)
 {
 	static const struct peer_reply reply = { .no_length = true,
 		.linger_ms = 9000,
-		.body = LEASE("a", "2026-01-01T00:00:10.999999Z") LEASE(
-			"other", "2027-01-01T00:00:00Z") LEASE("a", "2026-01-01T00:00:11.000000Z")
-			LEASE("b", "2026-01-01T00:00:11.000000Z") };
+		.body = SPOKE("a", "True", "2026-01-01T00:00:10Z") SPOKE("other", "True",
+			"2027-01-01T00:00:00Z") SPOKE("a", "False", "2026-01-01T00:00:11Z")
+			SPOKE("b", "True", "2026-01-01T00:00:11Z")
+				SPOKE("a", "True", "2026-01-01T00:00:12Z") };
 	mk_autostrlist names = { .items = NULL };
 	mk_autostrlist since = { .items = NULL };
 
 	(void)state;
 	mk_strlist_split(&names, "a b", " ");
 	mk_strlist_split(&since, "2026-01-01T00:00:10Z 2026-01-01T00:00:12Z", " ");
-	serve("GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", &reply, 1);
+	serve("GET /api/v1/nodes", &reply, 1);
 	assert_int_equal(
-		mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(80), &w.err), -MK_ETIMEOUT);
-	assert_words(w.err.message, "not back: b: ");
+		mk_kube_wait_nodes(w.kube, &names, &since, mk_deadline(80), &w.err), -MK_ETIMEOUT);
+	assert_words(w.err.message, "not Ready: b: ");
 	since.items[1][18] = '0';
-	assert_int_equal(mk_kube_wait_leases(w.kube, &names, &since, mk_deadline(5000), &w.err), 0);
+	assert_int_equal(mk_kube_wait_nodes(w.kube, &names, &since, mk_deadline(5000), &w.err), 0);
+	/* Down again is down, whatever it said before. */
+	since.items[0][18] = '2';
+	assert_int_equal(
+		mk_kube_wait_nodes(w.kube, &names, &since, mk_deadline(80), &w.err), -MK_ETIMEOUT);
 }
 
 /* A Deployment of generation 2 that wants two replicas. */
@@ -355,8 +361,7 @@ int main(void)
 		TEST(test_conditions),
 		TEST(test_nodes),
 		TEST(test_registered),
-		TEST(test_leases),
-		TEST(test_leases),
+		TEST(test_ready_since),
 		TEST(test_deployments),
 		TEST(test_missing_deployments),
 	};
