@@ -4,6 +4,7 @@
 #include "lib/base/encode.h"
 #include "lib/base/limits.h"
 #include "lib/cluster/cluster.h"
+#include "lib/cluster/node_host.h"
 #include "lib/docker/container.h"
 #include "lib/docker/network.h"
 
@@ -127,6 +128,8 @@ static int read_plan(struct mk_bringup *b, const char *name, const struct mk_clu
 	mk_autojson *nodes = NULL;
 	int r = mk_cluster_nodes(b->docker, name, &nodes, err);
 
+	if (r == 0)
+		mk_node_find_ports(b, nodes);
 	return r == 0 ? mk_plan_of_nodes(nodes, spec, &b->subnet, &b->plan, err) : r;
 }
 

@@ -174,7 +174,7 @@ static json_t *ports_of(struct mk_bringup *b, const char *name, size_t count)
 {
 	json_t *ports = json_object_get(b->host_ports, name);
 
-	if (ports)
+	if (json_array_size(ports) == count)
 		return ports;
 	ports = json_array();
 	for (size_t i = 0; i < count; i++)
@@ -214,6 +214,32 @@ int mk_node_choose_ports(struct mk_bringup *b, bool fixed, json_t *taken, struct
 			r = choose_ports(b, &b->spec->nodes[i], name, fixed, taken, err);
 	}
 	return r;
+}
+
+/* Their labels name them in the spec's order. */
+void mk_node_find_ports(struct mk_bringup *b, const json_t *nodes)
+{
+	const json_t *node, *mapping;
+	size_t i, j;
+
+	json_decref(b->host_ports);
+	b->host_ports = json_object();
+	json_array_foreach (nodes, i, node) {
+		json_t *ports = json_array();
+
+		json_array_foreach (json_object_get(node, "ports"), j, mapping) {
+			const char *text = json_string_value(mapping);
+			const char *arrow = strstr(text, "->");
+			mk_autofree char *host = mk_xstrndup(
+				text, arrow ? (size_t)(arrow - text) : 0);
+			const char *colon = strrchr(host, ':');
+			uint64_t number = 0;
+
+			(void)(colon && mk_parse_uint(colon + 1, 1, 65535, &number));
+			(void)json_array_append_new(ports, json_integer((json_int_t)number));
+		}
+		(void)json_object_set_new(b->host_ports, mk_json_str(node, "name", ""), ports);
+	}
 }
 
 static int check_mounts(const struct mk_bringup *b, const struct mk_node_spec *node,

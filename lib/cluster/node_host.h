@@ -39,6 +39,9 @@ int mk_node_check_host(const struct mk_bringup *b, struct mk_error *err) MK_CHEC
 int mk_node_choose_ports(
 	struct mk_bringup *b, bool fixed, json_t *taken, struct mk_error *err) MK_CHECKED;
 
+/** Write down the ports that nodes which exist (mk_cluster_nodes) have been given. */
+void mk_node_find_ports(struct mk_bringup *b, const json_t *nodes);
+
 /** "127.0.0.1:8080->80/tcp,..." of a node's own ports, or NULL. Caller frees. */
 char *mk_node_ports_text(const struct mk_bringup *b, const struct mk_node_plan *node);
 

@@ -208,6 +208,29 @@ static void test_ports(void **state)
 	assert_string_equal(json_string_value(json_object_get(labels, MK_LABEL_PORTS)), expected);
 }
 
+/* Of a cluster that exists, the ports are those of its labels. */
+static void test_found_ports(void **state)
+{
+	mk_autospec spec = spec_of(1);
+	autobringup b = { .spec = NULL };
+	mk_autojson *nodes = mk_json_pack("[{s:s,s:[s,s,s,s]},{s:s,s:[]}]", "name",
+		"mkcluster-control-plane", "ports", "127.0.0.1:15080->80/tcp",
+		"127.0.0.2:15080->80/tcp", "127.0.0.1:15080->53/udp", "127.0.0.1:40123->6443/tcp",
+		"name", "mkcluster-worker", "ports");
+	mk_autofree char *text = NULL;
+
+	(void)state;
+	add_all_ports(&spec.nodes[0]);
+	serve(NULL, 0);
+	b = bringup(&spec);
+	mk_node_find_ports(&b, nodes);
+	text = mk_node_ports_text(&b, &b.plan.nodes[0]);
+	assert_string_equal(text,
+		"127.0.0.1:15080->80/tcp,127.0.0.2:15080->80/tcp,127.0.0.1:15080->53/udp,"
+		"127.0.0.1:40123->6443/tcp");
+	assert_null(mk_node_ports_text(&b, &b.plan.nodes[1]));
+}
+
 /* The second of two that want one port is named. */
 static void test_port_twice(void **state)
 {
@@ -256,6 +279,7 @@ int main(void)
 		TEST(test_limits),
 		TEST(test_dns_search),
 		TEST(test_ports),
+		TEST(test_found_ports),
 		TEST(test_port_twice),
 		TEST(test_check_host),
 	};
