@@ -105,6 +105,7 @@ static void set_node(
 	mk_render_set(render, "NODE_POD_CIDR", node->pod_cidr ? node->pod_cidr : "");
 	mk_render_setf(render, "NODE_LABELS", "mkcluster.dev/role=%s", mk_role_name(node->role));
 	mk_render_set(render, "TAINTS", taints);
+	mk_render_set(render, "RESERVED_FIELD", mk_node_reserved_field(b, node));
 	mk_render_set(render, "KUBELET_AFTER",
 		control_plane ? "kube-apiserver.service" : "kube-api-ready.service");
 	mk_render_setf(render, "API_SERVER", "https://%s:6443",

@@ -45,6 +45,26 @@ static bool is_limited(const struct mk_node_plan *node)
 	return node->nano_cpus > 0 || node->memory > 0;
 }
 
+/* Whether the user reserves something by this field of the kubelet's configuration,
+ * or by the flag that is over it. */
+static bool has_reserved(const struct mk_bringup *b, const struct mk_node_plan *node,
+	const char *field, const char *flag)
+{
+	const struct mk_node_spec *spec = node->spec;
+
+	return json_object_get(b->spec->kubelet_config, field) ||
+		json_object_get(b->spec->kubelet_args, flag) ||
+		(spec &&
+			(json_object_get(spec->kubelet_config, field) ||
+				json_object_get(spec->kubelet_args, flag)));
+}
+
+const char *mk_node_reserved_field(const struct mk_bringup *b, const struct mk_node_plan *node)
+{
+	return has_reserved(b, node, "systemReserved", "system-reserved") ? "kubeReserved"
+									  : "systemReserved";
+}
+
 static void set_kubelet(
 	const struct mk_bringup *b, const struct mk_node_plan *node, struct mk_buf *unit)
 {
@@ -158,8 +178,9 @@ static json_t *kubelet_fields(const struct mk_bringup *b, const struct mk_node_p
 	mk_autojson *gates = gates_of(b->spec->feature_gates);
 	json_t *merged;
 
-	(void)node;
 	merge(fields, gates);
+	merge(fields, b->spec->kubelet_config);
+	merge(fields, node->spec ? node->spec->kubelet_config : NULL);
 	/* Without it the kubelet dies of what a restricted profile refuses. */
 	merged = json_object_get(fields, "featureGates");
 	if (merged && b->profile == MK_PROFILE_RESTRICTED)
@@ -175,6 +196,7 @@ static json_t *proxy_fields(const struct mk_bringup *b, const struct mk_node_pla
 
 	(void)node;
 	merge(fields, gates);
+	merge(fields, b->spec->proxy_config);
 	return fields;
 }
 

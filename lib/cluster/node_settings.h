@@ -17,6 +17,10 @@ bool mk_node_leaves_out(
 int mk_node_adjust(const struct mk_bringup *b, const struct mk_node_plan *node, const char *source,
 	struct mk_buf *text, struct mk_error *err) MK_CHECKED;
 
+/** The field of the kubelet's configuration by which what lies beyond the node's
+ * limits is reserved: one that the user leaves free, for the kubelet adds them up. */
+const char *mk_node_reserved_field(const struct mk_bringup *b, const struct mk_node_plan *node);
+
 /** The taints a node registers with, as YAML's flow. Caller frees. */
 char *mk_node_taints(const struct mk_bringup *b, const struct mk_node_plan *node);
 

@@ -50,6 +50,7 @@ nodes:
     labels: {{disk: ssd}}
     taints: [{{key: only, value: tests, effect: NoSchedule}}]
     kubeletArgs: {{max-pods: "37"}}
+    kubeletConfig: {{systemReserved: {{memory: 256Mi}}}}
     mounts: [{{hostPath: "{folder}/data", containerPath: /data, readOnly: true}}]
     ports:
       - {{containerPort: 30080, hostPort: 0}}
@@ -159,7 +160,8 @@ class OneOfEach(unittest.TestCase):
     def test_02_allocatable_is_the_limit_whatever_the_host_has(self):
         status = self.node()["status"]
         self.assertEqual(status["allocatable"]["cpu"], "1500m")
-        self.assertEqual(status["allocatable"]["memory"], "1536Mi")
+        # Less what the file reserves of it.
+        self.assertEqual(status["allocatable"]["memory"], "1280Mi")
         other = self.node(f"{self.place.name}-worker-2")["status"]
         self.assertEqual(other["allocatable"]["memory"], other["capacity"]["memory"])
 
@@ -231,6 +233,19 @@ class OneOfEach(unittest.TestCase):
         wait_for("the port answers", lambda: http(url)[1].startswith(b"from "))
         # But what the engine gives is asked anew at each start.
         wait_for("one CPU", lambda: self.node()["status"]["allocatable"]["cpu"] == "1")
+
+    def test_13_a_node_that_comes_back_is_as_the_file_says(self):
+        name = ("--name", self.place.name)
+        self.place.mkcluster("node", "remove", self.worker, "--force", *name)
+        self.place.mkcluster("node", "add", *name)
+        node = self.node()
+        addresses = {a["type"]: a["address"] for a in node["status"]["addresses"]}
+        self.assertEqual(addresses["InternalIP"], f"{NODES}.40")
+        self.assertEqual(node["metadata"]["labels"]["disk"], "ssd")
+        self.assertEqual(node["status"]["allocatable"]["cpu"], "1500m")
+        self.assertEqual(docker("exec", self.worker, "cat", "/data/file"), "from the host\n")
+        tcp = self.ports()[self.worker][0]
+        self.assertRegex(tcp, r"^127\.0\.0\.1:[1-9]\d*->30080/tcp$")
 
     def test_90_delete_leaves_nothing(self):
         docker("rm", "-f", "-v", f"{self.place.name}-mirror")

@@ -239,7 +239,7 @@ static void test_limits(void **state)
 	limited = archive_of(&b, 1);
 	assert_words(text_of(limited, "etc/systemd/system/kubelet.service.d/limits.conf"),
 		"ExecStartPre=/usr/local/lib/mkcluster/node-limits /sys/fs/cgroup "
-		"/run/mkcluster/kubelet.d\n");
+		"/run/mkcluster/kubelet.d systemReserved\n");
 	assert_int_equal(
 		mk_json_int(member(limited, "usr/local/lib/mkcluster/node-limits"), "mode", 0),
 		0755);
@@ -247,6 +247,69 @@ static void test_limits(void **state)
 	assert_null(json_object_get(plain, "usr/local/lib/mkcluster/node-limits"));
 	assert_null(json_object_get(plain, "etc/systemd/system/kubelet.service.d/limits.conf"));
 	assert_null(strstr(text_of(plain, KUBELET_UNIT), "config-dir"));
+}
+
+#define LIMITS "etc/systemd/system/kubelet.service.d/limits.conf"
+
+/* What the user reserves is not replaced by what the node does not have. */
+static void test_limits_beside_reserves(void **state)
+{
+	mk_autospec spec = spec_of(1);
+	autobringup b = { .spec = NULL };
+	mk_autojson *by_field = NULL;
+	mk_autojson *by_flag = NULL;
+
+	(void)state;
+	spec.nodes[0].cpus = mk_xstrdup("1");
+	spec.nodes[1].cpus = mk_xstrdup("1");
+	spec.nodes[0].kubelet_config = mk_json_pack("{s:{s:s}}", "systemReserved", "cpu", "100m");
+	spec.nodes[1].kubelet_args = mk_json_pack("{s:s}", "system-reserved", "cpu=100m");
+	serve(NULL, 0);
+	b = bringup(&spec);
+	by_field = archive_of(&b, 0);
+	by_flag = archive_of(&b, 1);
+	assert_words(text_of(by_field, LIMITS), "/kubelet.d kubeReserved\n");
+	assert_words(text_of(by_flag, LIMITS), "/kubelet.d kubeReserved\n");
+}
+
+/* The cluster's fields, then the node's; the spec itself stays as it is. */
+static void test_fields(void **state)
+{
+	mk_autospec spec = spec_of(1);
+	autobringup b = { .spec = NULL };
+	mk_autojson *first = NULL;
+	mk_autojson *worker = NULL;
+	mk_autojson *one = NULL;
+	mk_autojson *two = NULL;
+	mk_autojson *proxy = NULL;
+
+	(void)state;
+	spec.feature_gates = mk_json_pack("{s:b}", "A", 1);
+	spec.kubelet_config = mk_json_pack("{s:i,s:{s:s},s:{s:b}}", "maxPods", 7, "evictionHard",
+		"memory.available", "5%", "featureGates", "B", 1);
+	spec.proxy_config = mk_json_pack("{s:{s:b}}", "iptables", "masqueradeAll", 1);
+	spec.nodes[1].kubelet_config = mk_json_pack(
+		"{s:i,s:{s:s}}", "maxPods", 8, "evictionHard", "nodefs.available", "3%");
+	serve(NULL, 0);
+	b = bringup(&spec);
+	worker = archive_of(&b, 1);
+	first = archive_of(&b, 0);
+	one = yaml_of(first, KUBELET);
+	two = yaml_of(worker, KUBELET);
+	proxy = yaml_of(worker, "etc/kubernetes/kube-proxy.yaml");
+	assert_int_equal(mk_json_int(one, "maxPods", 0), 7);
+	assert_int_equal(mk_json_int(two, "maxPods", 0), 8);
+	assert_true(json_is_true(mk_json_at(two, "featureGates.A")));
+	assert_true(json_is_true(mk_json_at(two, "featureGates.B")));
+	assert_int_equal(json_object_size(mk_json_at(one, "evictionHard")), 4);
+	assert_string_equal(json_string_value(json_object_get(
+				    mk_json_at(one, "evictionHard"), "nodefs.available")),
+		"0%");
+	assert_string_equal(json_string_value(json_object_get(
+				    mk_json_at(two, "evictionHard"), "nodefs.available")),
+		"3%");
+	assert_true(json_is_true(mk_json_at(proxy, "iptables.masqueradeAll")));
+	assert_string_equal(mk_json_str(proxy, "iptables.minSyncPeriod", ""), "100ms");
 }
 
 static void test_proxy_modes(void **state)
@@ -300,6 +363,8 @@ int main(void)
 		TEST(test_labels),
 		TEST(test_taints),
 		TEST(test_limits),
+		TEST(test_limits_beside_reserves),
+		TEST(test_fields),
 		TEST(test_proxy_modes),
 		TEST(test_no_cni),
 	};

@@ -31,7 +31,7 @@ static void run_script(void)
 	assert_true(child >= 0);
 	if (child == 0) {
 		(void)execl("/bin/sh", "sh", "-c", script->data, "node-limits", cgroup, dropins,
-			(char *)NULL);
+			"kubeReserved", (char *)NULL);
 		_exit(127);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -62,8 +62,8 @@ static void assert_reserved(long long cpu_limit, long long memory_limit)
 	assert_int_equal(mk_fs_read(path, &text, &w.err), 0);
 	assert_int_equal(mk_yaml_parse(text.data, text.len, path, &config, &w.err), 0);
 	assert_string_equal(mk_json_str(config, "kind", ""), "KubeletConfiguration");
-	assert_string_equal(mk_json_str(config, "systemReserved.cpu", ""), cpu);
-	assert_string_equal(mk_json_str(config, "systemReserved.memory", ""), memory);
+	assert_string_equal(mk_json_str(config, "kubeReserved.cpu", ""), cpu);
+	assert_string_equal(mk_json_str(config, "kubeReserved.memory", ""), memory);
 }
 
 static void test_version_2(void **state)
