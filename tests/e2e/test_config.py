@@ -24,6 +24,8 @@ featureGates: {{HPAScaleToZero: true}}
 runtimeConfig: {{autoscaling/v1: "false"}}
 components:
   apiServer: {{extraArgs: {{profiling: "true"}}}}
+  kubelet: {{config: {{maxPods: 61, evictionHard: {{pid.available: "1%"}}}}}}
+  kubeProxy: {{config: {{metricsBindAddress: "0.0.0.0:10249"}}}}
 containerd:
   patches:
     # As kind's users write it, of no version.
@@ -56,6 +58,7 @@ nodes:
       - {{containerPort: 30080, hostPort: 0}}
       - {{containerPort: 30053, hostPort: 0, protocol: UDP}}
   - role: worker
+    kubeletConfig: {{maxPods: 62}}
 """
 
 REGISTRY = """
@@ -176,6 +179,17 @@ class OneOfEach(unittest.TestCase):
         plain = self.node(f"{self.place.name}-worker-2")["spec"].get("taints", [])
         self.assertEqual([t for t in plain if "node.kubernetes.io/" not in t["key"]], [])
 
+    def test_03_configurations_of_kubelet_and_proxy(self):
+        pods = {name: self.node(f"{self.place.name}-{name}")["status"]["capacity"]["pods"]
+                for name in ("control-plane", "worker-2")}
+        self.assertEqual(pods, {"control-plane": "61", "worker-2": "62"})
+        config = json.loads(self.place.kubectl(
+            "get", "--raw", f"/api/v1/nodes/{self.place.name}-worker-2/proxy/configz").stdout)
+        self.assertEqual(config["kubeletconfig"]["evictionHard"]["pid.available"], "1%")
+        self.assertEqual(config["kubeletconfig"]["evictionHard"]["nodefs.available"], "0%")
+        proxy = docker("exec", self.worker, "curl", "-s", f"http://{NODES}.40:10249/healthz")
+        self.assertEqual(proxy, "ok")
+
     def test_04_the_image_came_from_the_mirror(self):
         # From nowhere else: nobody has a registry of that name.
         status = json.loads(self.place.kubectl("get", "pod", "probe", "-o", "json").stdout)
@@ -290,6 +304,77 @@ class Bare(unittest.TestCase):
                   "ipam": {"type": "host-local", "ranges": [[{"subnet": pods}]]}}
         run("docker", "exec", "-i", node, "sh", "-c", "cat >/etc/cni/net.d/10-mine.conf",
             stdin=json.dumps(plugin))
+
+
+KIND = """
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+nodes:
+- role: control-plane
+  kubeadmConfigPatches:
+  - |
+    kind: InitConfiguration
+    nodeRegistration:
+      kubeletExtraArgs:
+        node-labels: "ingress-ready=true"
+  extraPortMappings:
+  - containerPort: 31112
+    hostPort: 0
+    listenAddress: 127.0.0.1
+    protocol: tcp
+  extraMounts:
+  - hostPath: {folder}/policies
+    containerPath: /etc/kubernetes/policies
+kubeadmConfigPatches:
+- |
+  apiVersion: kubeadm.k8s.io/v1beta3
+  kind: ClusterConfiguration
+  apiServer:
+    certSANs: [kind.example]
+    extraArgs:
+      audit-log-path: /var/log/kubernetes/audit.log
+      audit-policy-file: /etc/kubernetes/policies/audit.yaml
+    extraVolumes:
+    - name: policies
+      hostPath: /etc/kubernetes/policies
+      mountPath: /etc/kubernetes/policies
+      readOnly: true
+- |
+  kind: KubeletConfiguration
+  maxPods: 77
+"""
+
+AUDIT = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+rules: [{level: Metadata}]
+"""
+
+
+class Kind(unittest.TestCase):
+    """A file of kind's, with what its users write in it."""
+
+    def test_a_file_of_kinds(self):
+        place = Place("kind")
+        self.addCleanup(place.close)
+        (place.folder / "policies").mkdir()
+        (place.folder / "policies" / "audit.yaml").write_text(AUDIT)
+        created = create(place, KIND.format(folder=place.folder))
+        self.assertEqual(created.returncode, 0, created.stderr)
+        node = json.loads(place.kubectl("get", "node", place.node(), "-o", "json").stdout)
+        self.assertEqual(node["metadata"]["labels"]["ingress-ready"], "true")
+        self.assertEqual(node["status"]["capacity"]["pods"], "77")
+        self.assertNotIn("taints", node["spec"])
+        nodes = json.loads(place.mkcluster(
+            "get", "nodes", "--name", place.name, "--output", "json").stdout)
+        url = "http://" + nodes[0]["ports"][0].split("->")[0]
+        self.assertEqual(http(url + "/healthz")[0], 200)
+        log = docker("exec", place.node(), "head", "-1", "/var/log/kubernetes/audit.log")
+        self.assertEqual(json.loads(log)["kind"], "Event")
+        server = place.cluster()["api"]
+        names = run("openssl", "s_client", "-connect", server, "-showcerts", stdin="").stdout
+        names = run("openssl", "x509", "-noout", "-ext", "subjectAltName", stdin=names).stdout
+        self.assertIn("DNS:kind.example", names)
 
 
 class Wrong(unittest.TestCase):

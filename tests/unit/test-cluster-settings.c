@@ -131,6 +131,43 @@ static json_t *yaml_of(const json_t *members, const char *name)
 	return value;
 }
 
+/* The node's over the cluster's over ours, map by map. */
+static void test_configurations(void **state)
+{
+	mk_autospec spec = spec_of(1);
+	autobringup b = { .spec = NULL };
+	mk_autojson *first = NULL, *worker = NULL;
+	mk_autojson *kubelet = NULL, *other = NULL, *proxy = NULL;
+
+	(void)state;
+	spec.kubelet_config = mk_json_pack("{s:i,s:{s:s},s:i}", "maxPods", 60, "evictionHard",
+		"memory.available", "200Mi", "podsPerCore", 9);
+	spec.nodes[1].kubelet_config = mk_json_pack(
+		"{s:i,s:{s:s}}", "maxPods", 30, "evictionHard", "memory.available", "1Gi");
+	spec.proxy_config = mk_json_pack("{s:{s:i}}", "conntrack", "min", 7);
+	serve(NULL, 0);
+	b = bringup(&spec);
+	first = archive_of(&b, 0);
+	worker = archive_of(&b, 1);
+	kubelet = yaml_of(first, KUBELET);
+	other = yaml_of(worker, KUBELET);
+	proxy = yaml_of(worker, "etc/kubernetes/kube-proxy.yaml");
+	assert_int_equal(mk_json_int(kubelet, "maxPods", 0), 60);
+	assert_int_equal(mk_json_int(other, "maxPods", 0), 30);
+	assert_int_equal(mk_json_int(other, "podsPerCore", 0), 9);
+	/* "memory.available" is beside the three of ours. */
+	assert_int_equal(json_object_size(mk_json_at(kubelet, "evictionHard")), 4);
+	assert_string_equal(json_string_value(json_object_get(
+				    mk_json_at(other, "evictionHard"), "memory.available")),
+		"1Gi");
+	assert_string_equal(
+		json_string_value(json_object_get(
+			json_object_get(spec.kubelet_config, "evictionHard"), "memory.available")),
+		"200Mi");
+	assert_int_equal(mk_json_int(proxy, "conntrack.min", 0), 7);
+	assert_int_equal(mk_json_int(proxy, "conntrack.maxPerCore", -1), 0);
+}
+
 static void test_feature_gates(void **state)
 {
 	mk_autospec spec = spec_of(0);
@@ -359,6 +396,7 @@ int main(void)
 		TEST(test_flags),
 		TEST(test_other_units),
 		TEST(test_extra_args),
+		TEST(test_configurations),
 		TEST(test_feature_gates),
 		TEST(test_labels),
 		TEST(test_taints),
