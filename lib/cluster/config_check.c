@@ -82,7 +82,7 @@ static void check_registries(struct mk_decode *d, const struct mk_cluster_spec *
 			continue;
 		if (json_object_get(seen, host))
 			mk_decode_problem(d, at, "'%s' has mirrors already", host);
-		else if (registry->mirrors.count == 0)
+		else if (registry->mirrors.count == 0 && !registry->insecure)
 			mk_decode_problem(d, at, "names no mirrors");
 		(void)json_object_set_new(seen, host, json_true());
 	}

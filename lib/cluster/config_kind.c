@@ -232,6 +232,19 @@ static void move_nodes(struct kind_file *file, struct mk_cluster_spec *spec)
 		spec->api_port = 0;
 }
 
+/* A file that lists no nodes, and whose patches say nothing of one, has no list:
+ * numbers of nodes can still be given. */
+static void drop_plain_node(struct mk_cluster_spec *spec)
+{
+	const struct mk_node_spec *node = spec->nodes;
+
+	if (node->labels || node->kubelet_args || node->kubelet_config || node->taints_given)
+		return;
+	free(spec->nodes);
+	spec->nodes = NULL;
+	spec->node_count = 0;
+}
+
 static void take_patches(struct mk_decode *d, const struct mk_strlist *patches, const char *place,
 	struct mk_cluster_spec *spec, size_t node)
 {
@@ -278,6 +291,8 @@ void mk_config_decode_kind(struct mk_decode *d, const json_t *value, struct mk_c
 
 		take_patches(d, &file.nodes[i].patches, place, spec, i);
 	}
+	if (file.node_count == 0)
+		drop_plain_node(spec);
 	settle_mounts(spec);
 	mk_config_move_ports(spec);
 	free_file(&file);

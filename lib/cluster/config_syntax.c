@@ -284,8 +284,8 @@ int mk_check_containerd_patch(const char *value, struct mk_error *err)
 			"must be of containerd's configuration version 2 or 3, or name none");
 	if (strstr(value, "registry.mirrors") || strstr(value, "registry.configs"))
 		return mk_fail(err, MK_EUSAGE,
-			"containerd 2 has no registry.mirrors and registry.configs any more: "
-			"`registries` of a mkcluster.dev/v1 file is for that");
+			"registry.mirrors and registry.configs cannot stand beside registry.config_path, "
+			"which mkcluster sets: `registries` of a mkcluster.dev/v1 file is for that");
 	return 0;
 }
 

@@ -187,7 +187,7 @@ static const struct mk_field mirror_fields[] = {
 	{ .key = "insecure",
 		.kind = MK_FIELD_BOOL,
 		.offset = REGISTRY(insecure),
-		.help = "Do not check the mirrors' certificates." },
+		.help = "Do not check the mirrors' certificates; without mirrors, the registry's." },
 };
 static const struct mk_table mirror_table = MK_TABLE(struct mk_registry_spec, mirror_fields);
 

@@ -86,7 +86,7 @@ struct mk_node_spec {
 struct mk_registry_spec {
 	char *host;                /* "docker.io", "ghcr.io:443", or "*" for all others */
 	struct mk_strlist mirrors; /* URLs, tried in order before the registry itself */
-	bool insecure;             /* do not check the mirrors' certificates */
+	bool insecure;             /* do not check their certificates; without any, the host's */
 };
 
 struct mk_cluster_spec {

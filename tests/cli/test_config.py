@@ -97,6 +97,10 @@ class Config(CliTest):
         result = self.run_cli("config", "print", "--name", "y", "--config",
                               str(CONFIGS / "kind" / "multi-node.yaml"), "-o", "json")
         self.assertEqual(json.loads(result.out)["name"], "y")
+        # One that lists no nodes leaves their number open.
+        result = self.run_cli("config", "print", "--workers", "2", "--config",
+                              str(CONFIGS / "kind" / "features.yaml"), "-o", "json")
+        self.assertEqual(len(json.loads(result.out)["nodes"]), 3)
 
     def test_flags_against_list(self):
         path = str(CONFIGS / "kind" / "multi-node.yaml")
