@@ -283,37 +283,6 @@ int mk_cluster_password(
 	return mk_base64_decode(mk_json_str(secret, "data.basic-auth-password", ""), ret, err);
 }
 
-/* All at once: an engine takes as long for ten containers as for the slowest. */
-static int remove_containers(
-	struct mk_docker *docker, const json_t *containers, struct mk_error *err)
-{
-	size_t count = json_array_size(containers);
-	mk_autofree struct mk_http_request *requests = mk_xcalloc(
-		count, sizeof(struct mk_http_request));
-	mk_autofree struct mk_http_response *responses = mk_xcalloc(
-		count, sizeof(struct mk_http_response));
-	mk_autostrlist paths = { .items = NULL };
-	int r;
-
-	for (size_t i = 0; i < count; i++) {
-		mk_autofree char *path = mk_xasprintf("/containers/%s?force=1&v=1",
-			mk_json_str(json_array_get(containers, i), "Id", ""));
-
-		mk_strlist_take(&paths, mk_docker_path(docker, path));
-		requests[i] = (struct mk_http_request){ .method = "DELETE",
-			.path = paths.items[i],
-			.timeout_ms = MK_ENGINE_TIMEOUT_MS };
-	}
-	r = mk_http_do_all(mk_docker_http(docker), requests, count, responses, err);
-	for (size_t i = 0; i < count && r == 0; i++)
-		mk_http_response_done(&responses[i]);
-	/* Whoever was being removed by somebody else is waited for here. */
-	for (size_t i = 0; i < count && r == 0; i++)
-		r = mk_container_remove(
-			docker, mk_json_str(json_array_get(containers, i), "Id", ""), err);
-	return r;
-}
-
 static int remove_networks(
 	struct mk_docker *docker, const char *key, const char *value, struct mk_error *err)
 {
@@ -338,17 +307,21 @@ static int remove_all(struct mk_docker *docker, const char *key, const char *val
 	size_t *ret_count, struct mk_error *err)
 {
 	mk_autojson *containers = NULL;
+	mk_autostrlist ids = { .items = NULL };
 	mk_autofree char *filter = mk_xasprintf("%s=%s", key, value);
+	const json_t *container;
+	size_t i;
 	int r = mk_container_list(docker, filter, &containers, err);
 
 	if (r < 0)
 		return r;
-	if (json_array_size(containers) > 0)
-		r = remove_containers(docker, containers, err);
+	json_array_foreach (containers, i, container)
+		mk_strlist_add(&ids, mk_json_str(container, "Id", ""));
+	r = mk_container_remove_all(docker, &ids, err);
 	if (r == 0)
 		r = remove_networks(docker, key, value, err);
 	if (r == 0 && ret_count)
-		*ret_count = json_array_size(containers);
+		*ret_count = ids.count;
 	return r;
 }
 

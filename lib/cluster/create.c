@@ -7,6 +7,7 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
 #include "lib/cluster/node_host.h"
+#include "lib/cluster/undo.h"
 #include "lib/kube/userconfig.h"
 
 void mk_bringup_done(struct mk_bringup *b)
@@ -26,48 +27,20 @@ void mk_bringup_done(struct mk_bringup *b)
 	mk_cluster_spec_done(&b->begun);
 }
 
-/* How long an engine may still be busy with a request that we have dropped. */
-#define SETTLE_MS 400
-
-/*
- * A request given up in the middle is not undone by the engine: what it was
- * making appears a moment later, and a second look finds it.
- */
-static int remove_run(struct mk_bringup *b, bool dropped, struct mk_error *err)
-{
-	int r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, err);
-
-	if (r < 0 || !dropped)
-		return r;
-	mk_interrupt_shield(true);
-	(void)!mk_sleep_ms(SETTLE_MS, err);
-	mk_interrupt_shield(false);
-	return mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, err);
-}
-
-/* Undo by run id. A failure here is added to the first error, never replaces it. */
+/* Undo by run id, then the user's file: entries that lead nowhere are worse than none. */
 static void undo(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autoerror second = { .code = MK_OK };
 	mk_autofree char *context = mk_cluster_context(b->spec->name);
-	bool dropped = err->code == MK_EINTR || err->code == MK_ENET || err->code == MK_ETIMEOUT;
-	int r = remove_run(b, dropped, &second);
+	int r = mk_undo_run(b->docker, b->run_id, err, &second);
 
 	mk_interrupt_shield(true);
 	if (b->kubeconfig_path && r == 0)
 		r = mk_userconfig_remove(b->options->kubeconfig, context, &second);
 	mk_interrupt_shield(false);
-	if (r < 0) {
-		mk_autofree char *first = mk_xstrdup(err->message);
-		enum mk_code code = err->code;
-
-		(void)mk_fail(err, code, "%s; and cleaning up failed: %s", first, second.message);
+	mk_undo_report(err, r, &second);
+	if (r < 0)
 		mk_error_hint(err, "`mkcluster delete --name %s` removes the rest", b->spec->name);
-	} else if (err->code == MK_EINTR) {
-		mk_autofree char *first = mk_xstrdup(err->message);
-
-		(void)mk_fail(err, MK_EINTR, "%s; what it made is removed", first);
-	}
 }
 
 static int run_step(struct mk_bringup *b, const struct mk_step *step, struct mk_error *err)

@@ -7,6 +7,7 @@
 #include "lib/cluster/host.h"
 #include "lib/cluster/membership.h"
 #include "lib/cluster/node_host.h"
+#include "lib/cluster/undo.h"
 #include "lib/kube/watch.h"
 
 /* How long the way back waits for etcd to let a member go. */
@@ -254,17 +255,9 @@ static void undo(struct adding *a, struct mk_error *err)
 	mk_interrupt_shield(true);
 	r = undo_all(a, &second);
 	mk_interrupt_shield(false);
-	if (r < 0) {
-		mk_autofree char *first = mk_xstrdup(err->message);
-		enum mk_code code = err->code;
-
-		(void)mk_fail(err, code, "%s; and cleaning up failed: %s", first, second.message);
+	mk_undo_report(err, r, &second);
+	if (r < 0)
 		mk_error_hint(err, "`mkcluster node remove` takes out what is left");
-	} else if (err->code == MK_EINTR) {
-		mk_autofree char *first = mk_xstrdup(err->message);
-
-		(void)mk_fail(err, MK_EINTR, "%s; what it made is removed", first);
-	}
 }
 
 static int fail_run(struct adding *a, struct mk_error *err)

@@ -7,14 +7,11 @@
 #include "lib/cluster/bringup.h"
 #include "lib/cluster/cluster.h"
 #include "lib/cluster/host.h"
+#include "lib/cluster/undo.h"
 #include "lib/docker/container.h"
 #include "lib/docker/network.h"
 
 #define SUBNET_TRIES 8
-
-/* An engine makes what it was asked for also when we hang up, after our undo has
- * looked for it: an interrupt waits so long for its answer. */
-#define CREATE_GRACE_MS 3000
 
 /* Apart from the subnet, the name may be taken: by a run that was killed. */
 static bool is_overlap(int r, const struct mk_error *err)
@@ -34,7 +31,7 @@ static int create_network(struct mk_bringup *b, struct mk_error *err)
 	int r;
 
 	b->started = true;
-	mk_interrupt_delay(CREATE_GRACE_MS);
+	mk_interrupt_delay(MK_CREATE_GRACE_MS);
 	r = mk_network_create(
 		b->docker, b->network, subnet, gateway, b->mtu, labels, &b->network_id, err);
 	mk_interrupt_delay(0);
@@ -101,7 +98,7 @@ static int create_containers(struct mk_bringup *b, struct mk_error *err)
 		q.items[i] = (struct mk_docker_item){ .method = "POST",
 			.path = mk_xasprintf("/containers/create?name=%s", q.nodes[i]->name),
 			.body = mk_node_container(b, q.nodes[i]) };
-	mk_interrupt_delay(CREATE_GRACE_MS);
+	mk_interrupt_delay(MK_CREATE_GRACE_MS);
 	r = send_all(b, &q, "create node", err);
 	mk_interrupt_delay(0);
 	for (size_t i = 0; i < q.count; i++) {

@@ -63,6 +63,35 @@ int mk_container_remove(struct mk_docker *docker, const char *id, struct mk_erro
 	}
 }
 
+int mk_container_remove_all(
+	struct mk_docker *docker, const struct mk_strlist *ids, struct mk_error *err)
+{
+	mk_autofree struct mk_http_request *requests = mk_xcalloc(
+		ids->count, sizeof(struct mk_http_request));
+	mk_autofree struct mk_http_response *responses = mk_xcalloc(
+		ids->count, sizeof(struct mk_http_response));
+	mk_autostrlist paths = { .items = NULL };
+	int r;
+
+	if (ids->count == 0)
+		return 0;
+	for (size_t i = 0; i < ids->count; i++) {
+		mk_autofree char *path = mk_xasprintf("/containers/%s?force=1&v=1", ids->items[i]);
+
+		mk_strlist_take(&paths, mk_docker_path(docker, path));
+		requests[i] = (struct mk_http_request){ .method = "DELETE",
+			.path = paths.items[i],
+			.timeout_ms = MK_ENGINE_TIMEOUT_MS };
+	}
+	r = mk_http_do_all(mk_docker_http(docker), requests, ids->count, responses, err);
+	for (size_t i = 0; i < ids->count && r == 0; i++)
+		mk_http_response_done(&responses[i]);
+	/* Whoever was being removed by somebody else is waited for here. */
+	for (size_t i = 0; i < ids->count && r == 0; i++)
+		r = mk_container_remove(docker, ids->items[i], err);
+	return r;
+}
+
 int mk_container_inspect(
 	struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err)
 {
