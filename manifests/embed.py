@@ -44,7 +44,8 @@ def main():
             mode = "0755" if path.stat().st_mode & 0o100 else "0644"
             c.write(f'\t{{ "{name}",\n{literal(data)},\n\t\t{len(data)}, {mode} }},\n')
         c.write(f"}};\n\nconst size_t mk_embedded_count = {len(found)};\n")
-    folders = {str(p.parent) for _, p in found}
+    # The roots too: a folder that is new is in none of the others.
+    folders = {str(p.parent) for _, p in found} | {root.split("=", 1)[1] for root in roots}
     with open(depfile, "w") as d:
         d.write(f"{out}: {' '.join(sorted([str(p) for _, p in found] + list(folders)))}\n")
 

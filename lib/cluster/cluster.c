@@ -12,6 +12,21 @@ char *mk_cluster_context(const char *name)
 	return mk_xasprintf("mkcluster-%s", name);
 }
 
+static bool has_role(const json_t *member, const char *role)
+{
+	return mk_streq(mk_json_str(member, "role", ""), role);
+}
+
+bool mk_cluster_is_port(const json_t *member)
+{
+	return has_role(member, MK_ROLE_NAME_PORT);
+}
+
+bool mk_cluster_is_kube(const json_t *member)
+{
+	return has_role(member, "control-plane") || has_role(member, "worker");
+}
+
 static const char *label(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(
@@ -32,7 +47,7 @@ static json_t *array_of(const char *text)
 	return array;
 }
 
-/* One container of GET /containers/json as a node. */
+/* One container of GET /containers/json as a node, or what else a cluster has. */
 static json_t *node_of(const json_t *container)
 {
 	const char *name = json_string_value(
@@ -96,12 +111,13 @@ static void prefer_balancers(json_t *nodes)
 	size_t i;
 
 	json_array_foreach (nodes, i, node) {
-		if (mk_streq(mk_json_str(node, "role", ""), "load-balancer"))
+		if (has_role(node, "load-balancer"))
 			prefer_balancer(nodes, node);
 	}
 }
 
-int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
+int mk_cluster_members(
+	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *containers = NULL;
 	mk_autofree char *filter = name ? mk_xasprintf(MK_LABEL_CLUSTER "=%s", name)
@@ -112,6 +128,24 @@ int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, s
 		return mk_error_wrap(err, "list nodes");
 	*ret = sorted(containers);
 	prefer_balancers(*ret);
+	return 0;
+}
+
+int mk_cluster_nodes(struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
+{
+	mk_autojson *members = NULL;
+	json_t *nodes, *member;
+	size_t i;
+	int r = mk_cluster_members(docker, name, &members, err);
+
+	if (r < 0)
+		return r;
+	nodes = json_array();
+	json_array_foreach (members, i, member) {
+		if (!mk_cluster_is_port(member))
+			(void)json_array_append(nodes, member);
+	}
+	*ret = nodes;
 	return 0;
 }
 
@@ -215,7 +249,7 @@ int mk_cluster_find(struct mk_docker *docker, const char *name, json_t **ret, st
 	if (r < 0)
 		return r;
 	json_array_foreach (nodes, i, node) {
-		if (mk_streq(mk_json_str(node, "role", ""), "control-plane")) {
+		if (has_role(node, "control-plane")) {
 			*ret = json_incref(node);
 			return 0;
 		}

@@ -20,14 +20,26 @@
 #define MK_LABEL_PORTS "io.mkcluster.ports"       /* further ports, "ADDRESS:PORT->PORT/tcp,..." */
 #define MK_LABEL_IP "io.mkcluster.ip"             /* the node's address */
 
+/** The role of a container that publishes a port (lib/cluster/port.h): beside the nodes,
+ * and none of them. */
+#define MK_ROLE_NAME_PORT "port"
+
 /** The name of a cluster's entries in the user's kubeconfig. Caller frees. */
 char *mk_cluster_context(const char *name);
 
 /**
- * All nodes, or those of cluster `name`: an array of objects {cluster, name,
- * role, state, ip, pods, image, id, api, registry, gateway, ports}, sorted. The
- * caller owns it.
+ * All that runs for clusters, or for cluster `name`: its nodes, load balancer and
+ * published ports. An array of objects {cluster, name, role, state, ip, pods, image,
+ * id, api, registry, gateway, ports}, sorted. The caller owns it.
  */
+int mk_cluster_members(
+	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;
+
+/** Whether a member is a published port; a machine that Kubernetes has as a node. */
+bool mk_cluster_is_port(const json_t *member);
+bool mk_cluster_is_kube(const json_t *member);
+
+/** All nodes, or those of cluster `name`: mk_cluster_members without the ports. */
 int mk_cluster_nodes(
 	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err) MK_CHECKED;
 

@@ -71,7 +71,7 @@ int mk_host_ports_taken(struct mk_docker *docker, json_t **ret, struct mk_error 
 	json_t *taken;
 	const json_t *node, *mapping;
 	size_t i, j;
-	int r = mk_cluster_nodes(docker, NULL, &nodes, err);
+	int r = mk_cluster_members(docker, NULL, &nodes, err);
 
 	if (r < 0)
 		return r;

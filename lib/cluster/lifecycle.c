@@ -9,16 +9,17 @@
 /* Long enough for pods with the usual grace period of 30 s to end by themselves. */
 #define STOP_SECONDS 40
 
+/* What stands and falls with the cluster: its published ports too. */
 static int list_nodes(
 	struct mk_docker *docker, const char *name, json_t **ret, struct mk_error *err)
 {
 	mk_autojson *first = NULL;
 	int r = mk_cluster_find(docker, name, &first, err);
 
-	return r == 0 ? mk_cluster_nodes(docker, name, ret, err) : r;
+	return r == 0 ? mk_cluster_members(docker, name, ret, err) : r;
 }
 
-/* POST /containers/ID/ACTION for every node that is in `state` (NULL: any). */
+/* POST /containers/ID/ACTION for every one that is in `state` (NULL: any). */
 static int for_nodes(struct mk_docker *docker, const json_t *nodes, const char *action,
 	const char *state, struct mk_error *err)
 {
@@ -40,7 +41,7 @@ static int for_nodes(struct mk_docker *docker, const json_t *nodes, const char *
 	r = mk_docker_call_all(docker, items, sent, &failed, err);
 	if (r < 0 && sent > 0)
 		(void)mk_error_wrap(
-			err, "%.*s node '%s'", (int)strcspn(action, "?"), action, names[failed]);
+			err, "%.*s '%s'", (int)strcspn(action, "?"), action, names[failed]);
 	mk_docker_items_done(items, sent);
 	return r;
 }
@@ -75,7 +76,7 @@ static int started_at(struct mk_docker *docker, const json_t *nodes, struct mk_s
 		mk_autojson *info = NULL;
 		int r;
 
-		if (mk_streq(mk_json_str(node, "role", ""), "load-balancer"))
+		if (!mk_cluster_is_kube(node))
 			continue;
 		r = mk_container_inspect(docker, mk_json_str(node, "id", ""), &info, err);
 		if (r < 0)

@@ -7,6 +7,7 @@
 #include "lib/cluster/host.h"
 #include "lib/cluster/membership.h"
 #include "lib/cluster/node_host.h"
+#include "lib/cluster/port.h"
 #include "lib/cluster/undo.h"
 #include "lib/kube/watch.h"
 
@@ -155,6 +156,8 @@ static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
 	r = mk_kube_wait_nodes(a->b.kube, &names, NULL, a->b.deadline, err);
 	if (r == 0 && is_control_plane(a))
 		r = mk_bringup_set_roles(&a->b, err);
+	if (r == 0)
+		r = mk_ports_update(a->b.docker, a->spec.name, err);
 	if (r == 0)
 		*ret_note = mk_xasprintf("%zu Ready", names.count);
 	return r;

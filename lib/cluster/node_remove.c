@@ -5,6 +5,7 @@
 #include "lib/cluster/etcd.h"
 #include "lib/cluster/existing.h"
 #include "lib/cluster/membership.h"
+#include "lib/cluster/port.h"
 #include "lib/docker/container.h"
 #include "lib/kube/drain.h"
 
@@ -126,7 +127,9 @@ static int step_remove(struct removing *m, char **ret_note, struct mk_error *err
 		mk_error_done(err);
 		r = 0;
 	}
-	return r == 0 ? mk_container_remove(m->b.docker, m->node->container, err) : r;
+	if (r == 0)
+		r = mk_container_remove(m->b.docker, m->node->container, err);
+	return r == 0 ? mk_ports_update(m->b.docker, m->spec.name, err) : r;
 }
 
 static const struct {

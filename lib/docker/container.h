@@ -69,6 +69,14 @@ int mk_container_exec_all(struct mk_docker *docker, struct mk_exec_item *items, 
 int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struct mk_buf *ret,
 	struct mk_error *err) MK_CHECKED;
 
+/**
+ * Wait until the container's first process has printed `words`, following its
+ * output. MK_EFAIL when it ended before, MK_ETIMEOUT; `err->detail` has what it
+ * printed instead.
+ */
+int mk_container_wait_printed(struct mk_docker *docker, const char *id, const char *words,
+	int64_t deadline, struct mk_error *err) MK_CHECKED;
+
 /** The whole file system as an uncompressed tar stream. */
 int mk_container_export(struct mk_docker *docker, const char *id, struct mk_http_stream **ret,
 	struct mk_error *err) MK_CHECKED;

@@ -42,8 +42,9 @@ static void take_frames(struct frames *f, const char *data, size_t len, struct m
 	}
 }
 
-static int read_frames(
-	struct mk_http_stream *stream, int64_t deadline, struct mk_buf *ret, struct mk_error *err)
+/* Read to the end, or until `words` (NULL: none) have come: 1 when they have. */
+static int read_frames(struct mk_http_stream *stream, int64_t deadline, const char *words,
+	struct mk_buf *ret, struct mk_error *err)
 {
 	struct frames frames = { .have = 0 };
 	char chunk[16384];
@@ -54,6 +55,8 @@ static int read_frames(
 		if (n < 0)
 			return (int)n;
 		take_frames(&frames, chunk, (size_t)n, ret);
+		if (words && strstr(ret->data, words))
+			return 1;
 	} while (n > 0 && !ret->full);
 	return 0;
 }
@@ -113,7 +116,7 @@ int mk_container_exec(struct mk_docker *docker, const char *id, const char *cons
 	if (r == 0)
 		r = open_exec(docker, exec, timeout_ms, &stream, err);
 	if (r == 0)
-		r = read_frames(stream, mk_deadline(timeout_ms), ret, err);
+		r = read_frames(stream, mk_deadline(timeout_ms), NULL, ret, err);
 	if (r < 0)
 		return mk_error_wrap(err, "run '%s' in %.12s", argv[0], id);
 	return exec_status(docker, mk_json_str(exec, "Id", ""), timeout_ms, ret_status, err);
@@ -139,7 +142,7 @@ static int finish_one(struct mk_docker *docker, const struct running *running, s
 	struct mk_exec_item *item, int64_t deadline, struct mk_error *err)
 {
 	const char *exec = mk_json_str(running->execs[i].answer, "Id", "");
-	int r = read_frames(running->streams[i], deadline, &item->output, err);
+	int r = read_frames(running->streams[i], deadline, NULL, &item->output, err);
 
 	return r < 0 ? r : exec_status(docker, exec, MK_ENGINE_TIMEOUT_MS, &item->status, err);
 }
@@ -190,5 +193,29 @@ int mk_container_logs(struct mk_docker *docker, const char *id, int lines, struc
 
 	if (r < 0)
 		return r;
-	return read_frames(stream, mk_deadline(LOGS_TIMEOUT_MS), ret, err);
+	return read_frames(stream, mk_deadline(LOGS_TIMEOUT_MS), NULL, ret, err);
+}
+
+#define PRINTED_MAX ((size_t)65536)
+
+int mk_container_wait_printed(struct mk_docker *docker, const char *id, const char *words,
+	int64_t deadline, struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	mk_autofree char *short_path = mk_xasprintf(
+		"/containers/%s/logs?stdout=1&stderr=1&follow=1", id);
+	mk_autofree char *full = mk_docker_path(docker, short_path);
+	struct mk_http_request request = { .path = full };
+	mk_autobuf printed = mk_buf_init(PRINTED_MAX);
+	int r = mk_docker_open(docker, &request, &stream, err);
+
+	if (r == 0)
+		r = read_frames(stream, deadline, words, &printed, err);
+	if (r == 1)
+		return 0;
+	if (r == 0)
+		r = mk_fail(err, MK_EFAIL, "%.12s ended early", id);
+	if (r != -MK_EINTR && !err->detail && printed.len > 0)
+		err->detail = mk_buf_detach(&printed);
+	return r;
 }

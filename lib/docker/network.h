@@ -15,6 +15,11 @@ int mk_network_inspect(
 /** All networks: an array. The caller owns it. */
 int mk_network_list(struct mk_docker *docker, json_t **ret, struct mk_error *err) MK_CHECKED;
 
+/** GET /networks/ID: what the list has, and the addresses in use ("Containers").
+ * MK_ENOTFOUND. The caller owns it. */
+int mk_network_inspect(
+	struct mk_docker *docker, const char *id, json_t **ret, struct mk_error *err) MK_CHECKED;
+
 /**
  * Make a bridge network with this subnet, gateway and MTU, and labels (an object
  * of strings). MK_EEXISTS when the name is taken or the subnet overlaps another

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes that come to a running cluster and leave it again."""
+import http.client
 import json
+import re
 import signal
 import subprocess
+import threading
 import time
 import unittest
 
-from cluster import MKCLUSTER, Place, docker, http, wait_for
+from cluster import MKCLUSTER, Place, docker, wait_for
+from cluster import http as http_get
 
 BUDGET = """
 apiVersion: policy/v1
@@ -25,6 +29,46 @@ def etcd_members(node):
     return [line.split(", ") for line in out.splitlines()]
 
 
+class Calls(threading.Thread):
+    """Calls of the gateway at a published port, each on a connection of its own, and one
+    connection that is kept: what of it fails until the end."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.url = f"http://{address}/healthz"
+        self.kept = http.client.HTTPConnection(address, timeout=10)
+        self.kept.auto_open = 0  # never another in its place
+        self.kept.connect()
+        self.ended = threading.Event()
+        self.count = 0
+        self.failures = []
+        self.start()
+
+    def call(self):
+        self.kept.request("GET", "/healthz")
+        answer = self.kept.getresponse()
+        answer.read()
+        statuses = answer.status, http_get(self.url)[0]
+        if statuses != (200, 200):
+            raise OSError(f"answered {statuses}")
+
+    def run(self):
+        while not self.ended.wait(0.02):
+            self.count += 1
+            try:
+                self.call()
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(f"call {self.count}: {error!r}")
+                if len(self.failures) > 10:
+                    return
+
+    def end(self):
+        self.ended.set()
+        self.join(20)
+        self.kept.close()
+        return self.failures
+
+
 class Membership(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -38,7 +82,7 @@ class Membership(unittest.TestCase):
 
     @classmethod
     def call(cls):
-        status, body = http(cls.place.gateway() + "/function/echo", data=b"hello")
+        status, body = http_get(cls.place.gateway() + "/function/echo", data=b"hello")
         return body if status == 200 else status
 
     def node(self, *args, **options):
@@ -56,12 +100,23 @@ class Membership(unittest.TestCase):
                                  f"spec.nodeName={node}").stdout
         return out.split()
 
+    def backends(self, published):
+        """The nodes that a published port has in its file: each has been told."""
+        name = f"{self.place.name}-port-{published.split(':')[1]}"
+        text = docker("exec", name, "cat", "/etc/mkcluster/port.cfg")
+        return re.findall(rf"server {self.place.name}-(\S+) ", text)
+
     def test_1_worker_comes_and_its_pods_move(self):
         name = self.place.name
         self.assertEqual(len(self.pods_on(f"{name}-worker")), 1)
+        published = self.place.mkcluster("port", "add", "--name", name, "0:31112").stdout.strip()
+        calls = Calls(published)
         start = time.monotonic()
         added = self.node("add").stdout.split()
-        print(f"node add: {time.monotonic() - start:.1f} s", flush=True)
+        print(f"node add: {time.monotonic() - start:.1f} s, {calls.count} calls", flush=True)
+        self.assertEqual(self.backends(published), ["control-plane", "worker", "worker-2"])
+        time.sleep(1)  # what HAProxy gave up it gives up by now
+        self.assertEqual(calls.end(), [])
         self.assertEqual(added, [f"{name}-worker-2"])
         self.assertEqual(self.nodes(), {f"{name}-control-plane": True, f"{name}-worker": True,
                                         f"{name}-worker-2": True})
@@ -71,6 +126,8 @@ class Membership(unittest.TestCase):
         self.assertEqual(set(self.nodes()), {f"{name}-control-plane", f"{name}-worker-2"})
         wait_for("the function elsewhere", lambda: self.call() == b"hello", 60)
         self.assertEqual(len(self.pods_on(f"{name}-worker-2")), 1)
+        self.assertEqual(self.backends(published), ["control-plane", "worker-2"])
+        wait_for("the gateway", lambda: http_get(f"http://{published}/healthz")[0] == 200, 60)
         self.assertNotIn(f"{name}-worker\n", docker("ps", "-a", "--format", "{{.Names}}"))
 
     def test_2_what_nobody_makes_again_is_not_lost(self):

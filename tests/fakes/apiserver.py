@@ -50,6 +50,7 @@ class Behaviour:
         self.gateway_refuses = 1    # connections closed before the gateway answers
         self.exec = {}              # first word(s) of a command -> (status, output)
         self.console = ""           # what `docker logs` has
+        self.port_console = "[NOTICE]   (1) : Loading success.\n"  # and of a port
         self.on_request = None      # called with (node, request), of the API server
         self.api_faults = []        # wire.Fault, put into every API server
         self.gateway_faults = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fake Docker engine, API 1.41, as Docker 20.10 answers: shapes, words and
 statuses are recorded from a real one. It keeps containers, networks and images;
-a started container becomes an apiserver.Node on the published ports.
+a started container becomes an apiserver.Node on the published ports, or a Port.
 """
 
 import io
@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import struct
 import tarfile
 import tempfile
@@ -40,6 +41,26 @@ class File:
         self.data = data
 
 
+class Port:
+    """What a container listens on that only passes connections on; nobody accepts them."""
+
+    def __init__(self, bindings):
+        self.sockets = []
+        try:
+            for where in bindings.values():
+                self.sockets.append(socket.create_server(where, backlog=1))
+        except OSError:
+            self.stop()
+            raise
+
+    def stop(self):
+        for sock in self.sockets:
+            sock.close()
+
+    def problems(self):
+        return []
+
+
 class Container:
     def __init__(self, name, config):
         self.id = secrets.token_hex(32)
@@ -51,6 +72,10 @@ class Container:
         self.exit_code = 0
         self.restarts = 0
         self.node = None
+
+    @property
+    def is_port(self):
+        return self.labels.get("io.mkcluster.role") == "port"
 
     @property
     def host_config(self):
@@ -92,6 +117,7 @@ class Engine(wire.Server):
         self.execs = {}
         self.refuse_privileged = False
         self.refuse_subnets = 0       # so many networks overlap
+        self.refuse_addresses = 0     # so many addresses are taken by another run
         self.folder = tempfile.mkdtemp(prefix="fake-engine-")
         for name in ("bridge", "host", "none"):
             subnet = [{"Subnet": "172.17.0.0/16"}] if name == "bridge" else []
@@ -118,9 +144,12 @@ class Engine(wire.Server):
         labels = {"io.mkcluster.cluster": name, "io.mkcluster.role": "control-plane",
                   "io.mkcluster.run": secrets.token_hex(8), "io.mkcluster.ip": "10.213.99.2",
                   **labels}
-        self.add_network(f"mkcluster-{name}", [{"Subnet": "10.213.99.0/24"}],
-                         {k: labels[k] for k in ("io.mkcluster.cluster", "io.mkcluster.run")})
-        return self.add_container(f"{name}-control-plane", labels)
+        network = self.add_network(
+            f"mkcluster-{name}", [{"Subnet": "10.213.99.0/24"}],
+            {k: labels[k] for k in ("io.mkcluster.cluster", "io.mkcluster.run")})
+        container = self.add_container(f"{name}-control-plane", labels)
+        container.config["HostConfig"] = {"NetworkMode": network["Id"]}
+        return container
 
     def labelled(self, cluster=None):
         """Names of the containers and networks that carry mkcluster's label."""
@@ -181,6 +210,7 @@ class Engine(wire.Server):
         ("POST", r"/exec/([^/]+)/start", "exec_start"),
         ("GET", r"/exec/([^/]+)/json", "exec_inspect"),
         ("GET", r"/networks", "network_list"),
+        ("GET", r"/networks/([^/]+)", "network_inspect"),
         ("POST", r"/networks/create", "network_create"),
         ("DELETE", r"/networks/([^/]+)", "network_remove"),
         ("GET", r"/volumes", "volume_list"),
@@ -189,6 +219,7 @@ class Engine(wire.Server):
                "archive_put": {"path"}, "archive_get": {"path"}, "container_stop": {"t"},
                "container_logs": {"stdout", "stderr", "tail"}, "container_remove": {"force", "v"},
                "volume_list": {"filters"}}
+    FOLLOW = {"stdout", "stderr", "follow"}  # another query of container_logs
     WITH_JSON = {"container_create", "network_create", "exec_create", "exec_start"}
 
     def handle(self, request):
@@ -202,7 +233,7 @@ class Engine(wire.Server):
             found = re.fullmatch(pattern, path)
             if not found or method != request.method:
                 continue
-            if set(request.query) != self.QUERIES.get(name, set()):
+            if set(request.query) not in (self.QUERIES.get(name, set()), self.FOLLOW):
                 return self.refuse(request, f"unexpected query for {name}")
             if name in self.WITH_JSON and request.headers.get("content-type") != \
                     "application/json":
@@ -261,13 +292,16 @@ class Engine(wire.Server):
         container, missing = self.with_container(name)
         if not container:
             return missing
+        folder = request.query["path"]
         if request.headers.get("content-type") != "application/x-tar" or \
-                request.query["path"] != "/":
-            return self.refuse(request, "not a tar for /")
+                folder not in ("/", *container.config.get("Volumes", {})):
+            return self.refuse(request, "not a tar for / or a volume")
+        if container.host_config.get("ReadonlyRootfs") and folder == "/":
+            return self.error(403, "container rootfs is marked read-only")
         with tarfile.open(fileobj=io.BytesIO(request.body)) as tar:
             for member in tar:
                 data = tar.extractfile(member).read() if member.isfile() else b""
-                container.files[member.name.strip("/")] = File(member, data)
+                container.files[os.path.join(folder, member.name).strip("/")] = File(member, data)
         return wire.Response(200)
 
     def archive_get(self, request, name):
@@ -299,12 +333,21 @@ class Engine(wire.Server):
             return self.error(500, "failed to create shim: OCI runtime create failed: "
                               "runc create failed: unable to start container process: unable "
                               "to apply caps: operation not permitted: unknown")
-        if "etc/kubernetes/pki/apiserver.crt" not in container.files:
+        if self.refuse_addresses > 0:
+            self.refuse_addresses -= 1
+            # As if another run had just started one there.
+            self.add_container(secrets.token_hex(4), {
+                **container.labels, "io.mkcluster.run": "other", "io.mkcluster.ports": ""})
+            return self.error(403, "Address already in use")
+        wanted = "etc/mkcluster/port.cfg" if container.is_port else \
+            "etc/kubernetes/pki/apiserver.crt"
+        if wanted not in container.files:
             return self.refuse(request, "started before its files are in it")
         folder = tempfile.mkdtemp(dir=self.folder)
         try:
-            container.node = apiserver.Node(container.name, container.files,
-                                            container.bindings(), self.behaviour, folder)
+            container.node = Port(container.bindings()) if container.is_port else \
+                apiserver.Node(container.name, container.files, container.bindings(),
+                               self.behaviour, folder)
         except OSError as error:
             return self.error(500, "driver failed programming external connectivity on endpoint "
                               f"{container.name}: port is already allocated ({error})")
@@ -329,7 +372,8 @@ class Engine(wire.Server):
         container, missing = self.with_container(name)
         if not container:
             return missing
-        lines = self.behaviour.console.splitlines(keepends=True)
+        console = self.behaviour.port_console if container.is_port else self.behaviour.console
+        lines = console.splitlines(keepends=True)
         return wire.Response(200, (frame(line, 1 + i % 2) for i, line in enumerate(lines)),
                              content_type="application/octet-stream")
 
@@ -385,6 +429,12 @@ class Engine(wire.Server):
     def network_list(self, _request):
         with self.lock:
             return wire.Response(200, list(self.networks.values()))
+
+    def network_inspect(self, _request, key):
+        with self.lock:
+            network = self.networks.get(key)
+            return wire.Response(200, network) if network else \
+                self.error(404, f"network {key} not found")
 
     def network_create(self, request):
         body = request.json()

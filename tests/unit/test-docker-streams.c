@@ -39,6 +39,39 @@ static void test_logs(void **state)
 	assert_int_equal(mk_container_logs(w.docker, "d", 20, &output, &w.err), -MK_ENOTFOUND);
 }
 
+static int wait_for(const struct peer_reply *reply, const char *words, int64_t ms)
+{
+	struct peer_route route = { "GET /v1.41/containers/c/logs", { *reply }, 1 };
+
+	serve(&route, 1);
+	return mk_container_wait_printed(w.docker, "c", words, mk_deadline(ms), &w.err);
+}
+
+/* Words that come in two frames are words; and the answer need not end for them. */
+static void test_wait_printed(void **state)
+{
+	static const struct peer_reply runs = {
+		.body = frames, .len = FRAMES_LEN, .no_length = true, .linger_ms = 10000
+	};
+	static const struct peer_reply ends = { .body = frames, .len = FRAMES_LEN };
+	int64_t begin = mk_now_ms();
+
+	(void)state;
+	assert_int_equal(wait_for(&runs, "err\n", 5000), 0);
+	assert_true(mk_now_ms() - begin < 5000);
+	assert_non_null(fake_peer_request(
+		w.engine, "GET /v1.41/containers/c/logs?stdout=1&stderr=1&follow=1 ", 0));
+	restart();
+	assert_int_equal(wait_for(&ends, "ready", 5000), -MK_EFAIL);
+	assert_string_equal(w.err.detail, "out\nerr\n");
+	restart();
+	assert_int_equal(wait_for(&runs, "ready", 100), -MK_ETIMEOUT);
+	mk_interrupt_raise();
+	assert_int_equal(
+		mk_container_wait_printed(w.docker, "c", "ready", mk_deadline(5000), &w.err),
+		-MK_EINTR);
+}
+
 static void on_progress(void *payload, const char *status)
 {
 	mk_strlist_add(payload, status);
@@ -235,6 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_logs),
+		TEST(test_wait_printed),
 		TEST(test_pull),
 		TEST(test_pull_failures),
 		TEST(test_pull_endless_line),
