@@ -140,7 +140,7 @@ static int check_replaceable(const json_t *pods, struct mk_error *err)
 	return -MK_EHOST;
 }
 
-/* 0: it goes, or is gone; 1: a budget holds it, `err` has the server's words. */
+/* 0: it goes; 1: it is gone, or a budget holds it and `err` has the server's words. */
 static int evict(struct mk_kube *kube, const json_t *pod, struct mk_error *err)
 {
 	const char *namespace = mk_json_str(pod, "metadata.namespace", "");
@@ -153,7 +153,7 @@ static int evict(struct mk_kube *kube, const json_t *pod, struct mk_error *err)
 
 	if (r == -MK_ENOTFOUND) {
 		mk_error_done(err);
-		return 0;
+		return 1;
 	}
 	return r < 0 && err->status == 429 ? 1 : r;
 }
@@ -177,12 +177,14 @@ static int strike_off(struct mk_kube *kube, const json_t *pods, struct mk_error 
 	return 0;
 }
 
-/* Ask all that have not been asked; `held` keeps the last budget's words. */
+/* Ask all that have not been asked; `held` keeps the last budget's words. Returns how
+ * many go. */
 static int evict_all(
 	struct mk_kube *kube, const json_t *pods, struct mk_error *held, struct mk_error *err)
 {
 	const json_t *pod;
 	size_t i;
+	int going = 0;
 
 	json_array_foreach (pods, i, pod) {
 		int r;
@@ -192,13 +194,12 @@ static int evict_all(
 		r = evict(kube, pod, err);
 		if (r < 0)
 			return r;
-		if (r > 0) {
-			mk_error_done(held);
-			*held = *err;
-			*err = (struct mk_error){ .code = MK_OK };
-		}
+		if (r == 0)
+			going++;
+		else if (err->code != MK_OK)
+			mk_error_move(held, err);
 	}
-	return 0;
+	return going;
 }
 
 static int judge_gone(void *payload, const char *type, const json_t *object, struct mk_error *err)
@@ -245,6 +246,9 @@ static int evict_until(struct mk_kube *kube, const char *node,
 
 		if (r == 0 && json_array_size(pods) > 0 && mk_remaining_ms(options->deadline) > 0) {
 			r = evict_all(kube, pods, held, err);
+			/* A pod without much to end is gone before a watch would begin. */
+			if (r > 0)
+				continue;
 			if (r == 0)
 				r = wait_for_one(kube, node, options->deadline, err);
 			if (r == 0)

@@ -19,6 +19,9 @@
 #define DELETE(name) "DELETE /api/v1/namespaces/ns/pods/" name
 #define BUDGET "{\"message\":\"Cannot evict pod as it would violate the pod's disruption budget.\"}"
 
+/* As the list has it once it was asked to go. */
+#define GOING(name) POD(name, ",\"deletionTimestamp\":\"2026-11-23T10:00:00Z\"")
+
 /* One pod goes as soon as it is watched. */
 static const struct peer_reply one_goes = { .body = "{\"type\":\"ADDED\",\"object\":" WEB
 						    "}\n{\"type\":\"DELETED\",\"object\":" WEB
@@ -82,8 +85,9 @@ static void test_who_stays(void **state)
 		{ LIST_PODS,
 			{ { .body = LIST(DAEMON "," WEB "," STATIC) },
 				{ .body = LIST(DAEMON "," WEB "," STATIC) },
+				{ .body = LIST(DAEMON "," GOING("web") "," STATIC) },
 				{ .body = LIST(DAEMON "," STATIC) } },
-			3 },
+			4 },
 		{ EVICT("web"), { { .status = 201, .body = "{}" } }, 1 },
 		{ WATCH_PODS, { one_goes }, 1 },
 	};
@@ -96,6 +100,7 @@ static void test_who_stays(void **state)
 	assert_int_equal(drain(&options, &count), 0);
 	assert_int_equal(count, 1);
 	assert_int_equal(fake_peer_hits(w.server, "POST"), 1);
+	assert_int_equal(fake_peer_hits(w.server, WATCH_PODS), 1);
 	assert_words(fake_peer_request(w.server, EVICT("web"), 0),
 		"{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\","
 		"\"metadata\":{\"namespace\":\"ns\",\"name\":\"web\"}}");
@@ -124,17 +129,15 @@ static void test_bare_pods(void **state)
 #define PHASE(name, phase)                                                                         \
 	"{\"metadata\":{\"namespace\":\"ns\",\"name\":\"" name                                     \
 	"\"},\"status\":{\"phase\":\"" phase "\"}}"
-#define GOING POD("going", ",\"deletionTimestamp\":\"2026-11-23T10:00:00Z\"")
-
 /* What has ended, or ends already, is no loss; who ends already is not asked to. */
 static void test_pods_that_are_over(void **state)
 {
 	static const struct peer_route routes[] = {
 		{ LIST_PODS,
 			{ { .body = LIST(PHASE("done", "Succeeded") "," PHASE(
-				    "broken", "Failed") "," GOING) },
+				    "broken", "Failed") "," GOING("going")) },
 				{ .body = LIST(PHASE("done", "Succeeded") "," PHASE(
-					  "broken", "Failed") "," GOING) },
+					  "broken", "Failed") "," GOING("going")) },
 				{ .body = LIST("") } },
 			3 },
 		{ EVICT("done"), { { .status = 201, .body = "{}" } }, 1 },
@@ -242,7 +245,7 @@ static void test_force_takes_bare_pods(void **state)
 static void test_dead_node(void **state)
 {
 	static const struct peer_route routes[] = {
-		{ LIST_PODS, { { .body = LIST(WEB "," BARE "," DAEMON "," GOING) } }, 1 },
+		{ LIST_PODS, { { .body = LIST(WEB "," BARE "," DAEMON "," GOING("going")) } }, 1 },
 		{ DELETE("web"), { { .body = "{}" } }, 1 },
 		{ DELETE("bare"), { { .status = 404, .body = "{}" } }, 1 },
 		{ DELETE("going"), { { .body = "{}" } }, 1 },
