@@ -89,7 +89,8 @@ static json_t *sorted(const json_t *containers)
 static const char *const way_in[] = { "api", "gateway", "registry" };
 
 /* A load balancer that came later publishes ports of its own: its labels are the
- * newer ones, and those of the other nodes cannot be changed. */
+ * newer ones, and those of the other nodes cannot be changed. One that never started,
+ * of a run that was killed, publishes nothing. */
 static void prefer_balancer(json_t *nodes, const json_t *balancer)
 {
 	json_t *node;
@@ -111,7 +112,8 @@ static void prefer_balancers(json_t *nodes)
 	size_t i;
 
 	json_array_foreach (nodes, i, node) {
-		if (has_role(node, "load-balancer"))
+		if (has_role(node, "load-balancer") &&
+			!mk_streq(mk_json_str(node, "state", ""), "created"))
 			prefer_balancer(nodes, node);
 	}
 }
@@ -171,8 +173,9 @@ static void count_node(json_t *cluster, const json_t *node)
 		cluster, "nodes", json_integer(mk_json_int(cluster, "nodes", 0) + 1));
 	(void)json_object_set_new(
 		cluster, "running", json_integer(mk_json_int(cluster, "running", 0) + running));
+	/* The first node's: a later one may be of a run that was killed. */
 	for (size_t i = 0; i < MK_ARRAY_LEN(way_in); i++) {
-		if (*mk_json_str(node, way_in[i], ""))
+		if (!*mk_json_str(cluster, way_in[i], ""))
 			(void)json_object_set(cluster, way_in[i], json_object_get(node, way_in[i]));
 	}
 }

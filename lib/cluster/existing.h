@@ -15,13 +15,14 @@
 
 /**
  * Fill `b`, whose `docker` and `deadline` are set, from the cluster `name`, and
- * `spec`, which `b` then borrows; take the lock on the cluster's nodes for at most
- * `lock_ms`, and only then read which nodes there are. The first control plane has
- * to run: MK_EHOST. MK_ENOTFOUND names the clusters there are; MK_EEXISTS says who
- * holds the lock.
+ * `spec`, which `b` then borrows; take the lock on the cluster's nodes, for a run of
+ * `run_ms` and its way back, and only then read which nodes there are. What a run
+ * has left that was killed, nodes that never started, is removed. The first control
+ * plane has to run, and no node may be paused: MK_EHOST. MK_ENOTFOUND names the
+ * clusters there are; MK_EEXISTS says who holds the lock.
  */
 int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const char *name,
-	int64_t lock_ms, struct mk_kube_lock *ret_lock, struct mk_error *err) MK_CHECKED;
+	int64_t run_ms, struct mk_kube_lock *ret_lock, struct mk_error *err) MK_CHECKED;
 
 /** The same without a lock and without the API, which may not answer yet. */
 int mk_existing_read(struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec,

@@ -12,7 +12,7 @@ import os
 import ssl
 import time
 
-from . import wire
+from . import members, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -45,6 +45,7 @@ class Behaviour:
         self.never_available = set()   # "namespace/name"
         self.watch_ends = []        # per watch: "gone", "close", or None; then None
         self.pods = []              # items of the pod list
+        self.evict = {}             # "namespace/name" -> [(status, message)], the last repeats
         self.pod_logs = {}          # "namespace/name" -> text
         self.refuse = {}            # object's path -> (status, message)
         self.gateway_refuses = 1    # connections closed before the gateway answers
@@ -56,11 +57,12 @@ class Behaviour:
         self.gateway_faults = []
 
 
-class ApiServer(wire.Server):
+class ApiServer(members.MembersApi, wire.Server):
     name = "kubernetes"
 
-    def __init__(self, node, files, folder):
+    def __init__(self, node, files, folder, shared):
         super().__init__()
+        self.members = shared
         self.node = node
         self.behaviour = node.behaviour
         self.faults = node.behaviour.api_faults
@@ -84,6 +86,9 @@ class ApiServer(wire.Server):
     def handle(self, request):
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
+        answer = self.answer_member(request)
+        if answer:
+            return answer
         if request.method == "PATCH":
             return self.apply(request)
         if request.method != "GET":
@@ -169,15 +174,13 @@ class ApiServer(wire.Server):
             return wire.Response(200, self.stream(self.nodes, end))
         if request.path == "/apis/apps/v1/deployments":
             return wire.Response(200, self.stream(self.deployments, end))
+        if request.path == "/api/v1/pods":
+            return wire.Response(200, self.stream(lambda: self.pods_of(request), end))
         return self.refuse(request, "watch of an unknown kind")
 
     def nodes(self):
-        ready = time.monotonic() >= self.watching_since + self.behaviour.node_after
-        return {self.node.name: {
-            "kind": "Node", "apiVersion": "v1", "metadata": {"name": self.node.name},
-            "status": {"conditions": [
-                {"type": "MemoryPressure", "status": "False"},
-                {"type": "Ready", "status": "True" if ready else "False"}]}}}
+        return self.members.node_objects(self.node.name, self.watching_since or 0,
+                                         self.behaviour.node_after)
 
     def deployments(self):
         result = {}
@@ -209,6 +212,8 @@ class ApiServer(wire.Server):
                     continue
                 yield event("MODIFIED" if key in last else "ADDED", value)
                 last[key] = value
+            for key in [k for k in last if k not in current()]:
+                yield event("DELETED", last.pop(key))
             if not bookmarked:
                 # In two pieces: a reader must not take a piece for a line.
                 line = event("BOOKMARK", {"metadata": {"resourceVersion": "12345"}})
@@ -255,12 +260,12 @@ class Gateway(wire.Server):
 
 
 class Node:
-    """What runs in a started container. `ports` maps container to (address, port)."""
+    """What runs in a started control plane. `ports` maps container to (address, port)."""
 
-    def __init__(self, name, files, ports, behaviour, folder):
+    def __init__(self, name, files, ports, behaviour, folder, shared):
         self.name = name
         self.behaviour = behaviour
-        self.api = ApiServer(self, files, folder)
+        self.api = ApiServer(self, files, folder, shared)
         self.gateway = Gateway(self)
         self.servers = []
         try:
@@ -274,6 +279,11 @@ class Node:
         if where:
             server.listen_tcp(*where)
             self.servers.append(server)
+
+    def share(self, other):
+        """Answer with what `other` has: its balancer, or another API server beside it."""
+        for part in ("objects", "applied", "namespaces", "watching_since"):
+            setattr(self.api, part, getattr(other.api, part))
 
     def problems(self):
         return self.api.problems + self.gateway.problems

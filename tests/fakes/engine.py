@@ -10,13 +10,12 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import struct
 import tarfile
 import tempfile
 import threading
 
-from . import apiserver, wire
+from . import apiserver, nodes, wire
 
 NEWEST = "1.51"  # the newest version that mkcluster speaks
 NODE_IMAGE = "mkcluster/node:v1.36.3"
@@ -41,26 +40,6 @@ class File:
         self.data = data
 
 
-class Port:
-    """What a container listens on that only passes connections on; nobody accepts them."""
-
-    def __init__(self, bindings):
-        self.sockets = []
-        try:
-            for where in bindings.values():
-                self.sockets.append(socket.create_server(where, backlog=1))
-        except OSError:
-            self.stop()
-            raise
-
-    def stop(self):
-        for sock in self.sockets:
-            sock.close()
-
-    def problems(self):
-        return []
-
-
 class Container:
     def __init__(self, name, config):
         self.id = secrets.token_hex(32)
@@ -72,10 +51,11 @@ class Container:
         self.exit_code = 0
         self.restarts = 0
         self.node = None
+        self.scripts = []             # what `sh -ec` ran in it
 
     @property
     def is_port(self):
-        return self.labels.get("io.mkcluster.role") == "port"
+        return self.role == "port"
 
     @property
     def host_config(self):
@@ -94,14 +74,20 @@ class Container:
                 "Status": "Up 1 second", "HostConfig": {"NetworkMode": "default"},
                 "NetworkSettings": {"Networks": {}}, "Mounts": []}
 
-    def inspect(self):
+    @property
+    def role(self):
+        return self.labels.get("io.mkcluster.role")
+
+    def inspect(self, networks=()):
         return {"Id": self.id, "Name": "/" + self.name, "RestartCount": self.restarts,
                 "State": {"Status": self.state, "Running": self.state == "running",
                           "ExitCode": self.exit_code, "Pid": 1 if self.node else 0},
-                "Config": self.config, "HostConfig": self.host_config}
+                "Config": self.config, "HostConfig": self.host_config,
+                "NetworkSettings": {"Networks": {n["Name"]: {"NetworkID": n["Id"]}
+                                                 for n in networks}}}
 
 
-class Engine(wire.Server):
+class Engine(nodes.NodesEngine, wire.Server):
     name = "engine"
 
     def __init__(self):
@@ -114,7 +100,8 @@ class Engine(wire.Server):
         self.networks = {}
         self.removed = []             # names, in order
         self.nodes = []               # every node that ever ran
-        self.execs = {}
+        self.execs = {}               # id -> [container, command, (status, output)]
+        self.members = {}             # of each cluster
         self.refuse_privileged = False
         self.refuse_subnets = 0       # so many networks overlap
         self.refuse_addresses = 0     # so many addresses are taken by another run
@@ -204,6 +191,7 @@ class Engine(wire.Server):
         ("GET", r"/containers/([^/]+)/archive", "archive_get"),
         ("POST", r"/containers/([^/]+)/start", "container_start"),
         ("POST", r"/containers/([^/]+)/stop", "container_stop"),
+        ("POST", r"/containers/([^/]+)/kill", "container_kill"),
         ("GET", r"/containers/([^/]+)/logs", "container_logs"),
         ("POST", r"/containers/([^/]+)/exec", "exec_create"),
         ("DELETE", r"/containers/([^/]+)", "container_remove"),
@@ -339,20 +327,14 @@ class Engine(wire.Server):
             self.add_container(secrets.token_hex(4), {
                 **container.labels, "io.mkcluster.run": "other", "io.mkcluster.ports": ""})
             return self.error(403, "Address already in use")
-        wanted = "etc/mkcluster/port.cfg" if container.is_port else \
-            "etc/kubernetes/pki/apiserver.crt"
-        if wanted not in container.files:
+        if self.first_file(container) not in container.files:
             return self.refuse(request, "started before its files are in it")
-        folder = tempfile.mkdtemp(dir=self.folder)
         try:
-            container.node = Port(container.bindings()) if container.is_port else \
-                apiserver.Node(container.name, container.files, container.bindings(),
-                               self.behaviour, folder)
+            self.run_node(container)
         except OSError as error:
             return self.error(500, "driver failed programming external connectivity on endpoint "
                               f"{container.name}: port is already allocated ({error})")
         container.state = "running"
-        self.nodes.append(container.node)
         return wire.Response(204)
 
     def container_stop(self, _request, name):
@@ -366,13 +348,15 @@ class Engine(wire.Server):
 
     def container_inspect(self, _request, name):
         container, missing = self.with_container(name)
-        return wire.Response(200, container.inspect()) if container else missing
+        if not container:
+            return missing
+        return wire.Response(200, container.inspect(self.networks_of(container)))
 
     def container_logs(self, _request, name):
         container, missing = self.with_container(name)
         if not container:
             return missing
-        console = self.behaviour.port_console if container.is_port else self.behaviour.console
+        console = self.behaviour.port_console if container.role == "port" else self.behaviour.console
         lines = console.splitlines(keepends=True)
         return wire.Response(200, (frame(line, 1 + i % 2) for i, line in enumerate(lines)),
                              content_type="application/octet-stream")
@@ -386,6 +370,7 @@ class Engine(wire.Server):
         with self.lock:
             self.containers.pop(container.id, None)
             self.removed.append(container.name)
+            self.forget_members()
         return wire.Response(204)
 
     # -- exec
@@ -400,29 +385,32 @@ class Engine(wire.Server):
         if not (body.get("AttachStdout") and body.get("AttachStderr") and body.get("Cmd")):
             return self.refuse(request, "not an exec whose output is read")
         key = secrets.token_hex(32)
-        self.execs[key] = body["Cmd"]
+        self.execs[key] = [container, body["Cmd"], None]
         return wire.Response(201, {"Id": key})
 
-    def answer_of(self, command):
+    def answer_of(self, container, command):
         for words, answer in self.behaviour.exec.items():
             if words in " ".join(command):
-                return answer
-        return (0, "")
+                return answer(container, command) if callable(answer) else answer
+        return self.run_command(container, command)
 
     def exec_start(self, request, key):
         if key not in self.execs:
             return self.error(404, f"No such exec instance: {key}")
         if request.json() != {"Detach": False, "Tty": False}:
             return self.refuse(request, "unexpected body")
-        lines = self.answer_of(self.execs[key])[1].splitlines(keepends=True)
+        container, command, _ = self.execs[key]
+        self.execs[key][2] = self.answer_of(container, command)
+        lines = self.execs[key][2][1].splitlines(keepends=True)
         return wire.Response(200, (frame(line, 1 + i % 2) for i, line in enumerate(lines)),
                              content_type="application/vnd.docker.raw-stream", close=True)
 
     def exec_inspect(self, _request, key):
         if key not in self.execs:
             return self.error(404, f"No such exec instance: {key}")
+        answer = self.execs[key][2]
         return wire.Response(200, {"ID": key, "Running": False,
-                                   "ExitCode": self.answer_of(self.execs[key])[0]})
+                                   "ExitCode": answer[0] if answer else None})
 
     # -- networks and volumes
 
@@ -451,6 +439,7 @@ class Engine(wire.Server):
             if body["Name"] in [n["Name"] for n in self.networks.values()]:
                 return self.error(409, f"network with name {body['Name']} already exists")
             network = self.add_network(body["Name"], config, body["Labels"])
+            network["Options"] = body.get("Options", {})
         return wire.Response(201, {"Id": network["Id"], "Warning": ""})
 
     def network_remove(self, _request, key):

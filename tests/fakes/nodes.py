@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in the nodes of a fake engine, so that they are one cluster."""
+
+import socket
+import tempfile
+
+from . import apiserver, members, wire
+
+
+class Port:
+    """What a container listens on that only passes connections on; nobody accepts them."""
+
+    def __init__(self, bindings):
+        self.sockets = []
+        try:
+            for where in bindings.values():
+                self.sockets.append(socket.create_server(where, backlog=1))
+        except OSError:
+            self.stop()
+            raise
+
+    def stop(self):
+        for sock in self.sockets:
+            sock.close()
+
+    def problems(self):
+        return []
+
+
+class NodesEngine:
+    """A part of Engine: `self.containers`, `self.networks`, `self.nodes`, `self.members`."""
+
+    def members_of(self, container):
+        cluster = container.labels["io.mkcluster.cluster"]
+        return self.members.setdefault(cluster, members.Members(self.runs))
+
+    def forget_members(self):
+        """A cluster without containers has nothing left."""
+        left = {c.labels.get("io.mkcluster.cluster") for c in self.containers.values()}
+        self.members = {k: v for k, v in self.members.items() if k in left}
+
+    def runs(self, name):
+        container = self.find(name)
+        return container is not None and container.state == "running"
+
+    @staticmethod
+    def first_file(container):
+        """A file without which it is not started."""
+        return {"port": "etc/mkcluster/port.cfg",
+                "control-plane": "etc/kubernetes/pki/apiserver.crt"}.get(
+                    container.role, "etc/kubernetes/pki/ca.crt")
+
+    def run_node(self, container):
+        """What the container is: an API server, one in front of it, a kubelet alone, or
+        a port."""
+        if container.role == "port":
+            container.node = Port(container.bindings())
+            self.nodes.append(container.node)
+            return
+        shared = self.members_of(container)
+        first = next((n for n in self.nodes if isinstance(n, apiserver.Node) and
+                      n.api.members is shared), None)
+        if container.role != "load-balancer":
+            shared.join(container.name)
+        if container.role == "worker":
+            return
+        name, files = container.name, container.files
+        if first and container.role == "load-balancer":
+            name, files = first.name, self.find(first.name).files
+        container.node = apiserver.Node(name, files, container.bindings(), self.behaviour,
+                                        tempfile.mkdtemp(dir=self.folder), shared)
+        if first:
+            container.node.share(first)
+        elif container.role == "control-plane":
+            shared.etcd.add(name, container.labels["io.mkcluster.ip"])
+        self.nodes.append(container.node)
+
+    def run_command(self, container, command):
+        """(status, output) of a command in a node."""
+        if command[0] == "etcdctl":
+            return self.members_of(container).etcd.run(
+                [w for w in command[1:] if not w.startswith(("--endpoints", "--c", "--key"))])
+        if command[:2] == ["sh", "-ec"]:
+            container.scripts.append(command[2])
+        return (0, "")
+
+    def container_kill(self, _request, name):
+        container, missing = self.with_container(name)
+        if not container:
+            return missing
+        if container.state != "running":
+            return self.error(409, f"Container {name} is not running")
+        if container.node:
+            container.node.stop()
+        container.state = "exited"
+        return wire.Response(204)
+
+    def networks_of(self, container):
+        with self.lock:
+            return [n for n in self.networks.values() if container.host_config.get(
+                "NetworkMode") in (n["Id"], n["Name"]) or container.id in n["Containers"]]
+
+    def network_inspect(self, _request, key):
+        with self.lock:
+            for network in self.networks.values():
+                if key in (network["Id"], network["Name"]):
+                    return wire.Response(200, network)
+        return self.error(404, f"network {key} not found")
