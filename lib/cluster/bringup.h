@@ -84,6 +84,9 @@ void mk_resume_mark_whole(struct mk_bringup *b);
 /** Whether the node, a first control plane, has that note, or cannot be asked. */
 bool mk_resume_is_whole(struct mk_docker *docker, const char *container);
 
+/** Whether a failure is about bringing up what exists, not about its making. */
+bool mk_bringup_is_failure(enum mk_code code);
+
 /** Release what `b` owns. */
 void mk_bringup_done(struct mk_bringup *b);
 #define mk_autobringup MK_CLEANUP(mk_bringup_done) struct mk_bringup

@@ -59,8 +59,7 @@ static int run_step(struct mk_bringup *b, const struct mk_step *step, struct mk_
 	return r;
 }
 
-/* Whether the failure is about bringing up what exists, not about its making. */
-static bool is_bringup(enum mk_code code)
+bool mk_bringup_is_failure(enum mk_code code)
 {
 	return code != MK_EHOST && code != MK_EUSAGE && code != MK_EEXISTS && code != MK_EINTR &&
 		code != MK_ETIMEOUT;
@@ -85,7 +84,7 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 	/* Ctrl-C while the reasons are collected: the user has seen enough. */
 	if (mk_interrupted())
 		(void)mk_fail_interrupted(err);
-	if (exist && is_bringup(err->code))
+	if (exist && mk_bringup_is_failure(err->code))
 		(void)mk_error_recode(err, MK_EBRINGUP);
 	if (err->code == MK_EINTR)
 		(void)mk_fail(err, MK_EINTR, "interrupted: %s", phase);

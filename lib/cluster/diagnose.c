@@ -198,24 +198,46 @@ static void add_waiting_pods(struct mk_bringup *b, struct mk_buf *detail)
 	}
 }
 
-void mk_diagnose(struct mk_bringup *b, struct mk_error *err)
+/* Of a run that adds nodes, those; else all that were made. */
+static bool is_suspect(const struct mk_bringup *b, const struct mk_node_plan *node)
 {
-	mk_autobuf detail = mk_buf_init(DETAIL_MAX);
+	bool adds = false;
+
+	for (size_t i = 0; i < b->plan.count; i++)
+		adds = adds || b->plan.nodes[i].fresh;
+	return node->container && (node->fresh || !adds);
+}
+
+static void add_console(
+	struct mk_bringup *b, const struct mk_node_plan *node, struct mk_buf *detail)
+{
 	mk_autobuf console = mk_buf_init(DETAIL_MAX);
 	mk_autoerror ignored = { .code = MK_OK };
 
+	if (mk_container_logs(b->docker, node->container, LOG_LINES, &console, &ignored) == 0 &&
+		console.len > 0)
+		add_section(detail, "the node's console:", console.data);
+}
+
+void mk_diagnose(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autobuf detail = mk_buf_init(DETAIL_MAX);
+	const struct mk_node_plan *first = NULL;
 	size_t units = 0;
 
-	for (size_t i = 0; i < b->plan.count && units < 3; i++)
-		units += add_failed_units(b, &b->plan.nodes[i], &detail);
+	for (size_t i = 0; i < b->plan.count && units < 3; i++) {
+		const struct mk_node_plan *node = &b->plan.nodes[i];
+
+		if (!is_suspect(b, node))
+			continue;
+		first = first ? first : node;
+		units += add_failed_units(b, node, &detail);
+	}
 	if (units == 0)
 		add_waiting_pods(b, &detail);
 	/* Nothing to ask: a node that stopped has only its console. */
-	if (detail.len == 0 &&
-		mk_container_logs(b->docker, b->plan.nodes[0].container, LOG_LINES, &console,
-			&ignored) == 0 &&
-		console.len > 0)
-		add_section(&detail, "the node's console:", console.data);
+	if (detail.len == 0 && first)
+		add_console(b, first, &detail);
 	if (detail.len == 0 || err->detail)
 		return;
 	err->detail = mk_buf_detach(&detail);

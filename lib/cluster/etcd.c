@@ -9,6 +9,10 @@
 #define RETRY_MS 100
 #define MAX_WORDS 6
 
+/* A command goes on in the node when we hang up: an interrupt waits so long to know
+ * what it did. */
+#define GRACE_MS 3000
+
 /* Its log comes first, a JSON object a line; what it has to say comes last. */
 static int fail_etcdctl(const char *const *words, const char *output, struct mk_error *err)
 {
@@ -33,7 +37,12 @@ static int etcdctl(struct mk_docker *docker, const char *container, const char *
 
 	for (size_t i = 0; i < MAX_WORDS && words[i]; i++)
 		argv[5 + i] = words[i];
+	mk_interrupt_delay(GRACE_MS);
 	r = mk_container_exec(docker, container, argv, TIMEOUT_MS, ret, &status, err);
+	mk_interrupt_delay(0);
+	/* A container that has stopped is no name that the user gave. */
+	if (r == -MK_EEXISTS || r == -MK_ENOTFOUND)
+		return mk_error_recode(err, MK_EREMOTE);
 	if (r < 0)
 		return r;
 	if (status == 0)
@@ -101,9 +110,20 @@ int mk_etcd_add_learner(struct mk_docker *docker, const char *container, const c
 {
 	mk_autofree char *urls = mk_xasprintf("--peer-urls=https://%s:2380", ip);
 	const char *words[] = { "member", "add", name, urls, "--learner", NULL };
-
 	/* For five seconds after a member came, the others are not sure of it. */
-	return etcdctl_until(docker, container, words, "unhealthy cluster", deadline, err);
+	static const char passing[] = "unhealthy cluster";
+	int r = etcdctl_until(docker, container, words, passing, deadline, err);
+
+	if (r == -MK_EREMOTE && strstr(err->message, "too many learner"))
+		mk_error_hint(err,
+			"a control plane that did not join is in the way: `mkcluster node "
+			"remove` takes it out");
+	if (r != -MK_EREMOTE || !strstr(err->message, "Peer URLs already exist"))
+		return r;
+	/* No node has this address: a run that was killed has left the member. */
+	mk_error_done(err);
+	r = mk_etcd_remove(docker, container, ip, deadline, err);
+	return r == 0 ? etcdctl_until(docker, container, words, passing, deadline, err) : r;
 }
 
 int mk_etcd_promote(struct mk_docker *docker, const char *container, const char *ip,

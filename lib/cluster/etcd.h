@@ -7,8 +7,9 @@
 
 /** Add a member that learns: it has no vote, so that a node which never starts
  * costs the others nothing (https://etcd.io/docs/v3.6/learning/design-learner/).
- * `container` is a control plane that runs. Waits for etcd
- * to be sure of its present members: MK_ETIMEOUT. */
+ * `container` is a control plane that runs. A member that is at this address already
+ * is replaced, so nobody may be. Waits for etcd to be sure of its present members:
+ * MK_ETIMEOUT. */
 int mk_etcd_add_learner(struct mk_docker *docker, const char *container, const char *name,
 	const char *ip, int64_t deadline, struct mk_error *err) MK_CHECKED;
 

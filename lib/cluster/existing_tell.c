@@ -200,5 +200,8 @@ int mk_existing_tell(
 	}
 	if (r == 0)
 		r = send_files(b, &messages, err);
-	return r == 0 ? run_scripts(b, &messages, err) : r;
+	if (r == 0)
+		r = run_scripts(b, &messages, err);
+	/* One that has stopped or gone meanwhile is no name that the user gave. */
+	return r == -MK_EEXISTS || r == -MK_ENOTFOUND ? mk_error_recode(err, MK_EREMOTE) : r;
 }

@@ -9,6 +9,7 @@
 #include "lib/cluster/node_host.h"
 #include "lib/cluster/port.h"
 #include "lib/cluster/undo.h"
+#include "lib/kube/userconfig.h"
 #include "lib/kube/watch.h"
 
 /* How long the way back waits for etcd to let a member go. */
@@ -22,7 +23,8 @@ struct adding {
 	struct mk_cluster_spec spec;
 	struct mk_plan before;
 	struct mk_kube_lock lock;
-	bool told, member; /* how far it has come */
+	size_t to_come;           /* nodes of this run and of those after it */
+	bool told, member, votes; /* how far it has come */
 };
 
 static void adding_done(struct adding *a)
@@ -88,20 +90,56 @@ static int prepare_host(struct adding *a, struct mk_error *err)
 	return r == 0 ? mk_node_choose_ports(&a->b, /* fixed= */ false, taken, err) : r;
 }
 
+/*
+ * etcd takes no new member while one of its own is away, and a balancer that comes
+ * is told to every node, in files that only a node that runs can change.
+ */
+static int check_others(const struct adding *a, struct mk_error *err)
+{
+	for (size_t i = 0; i < a->before.count; i++) {
+		const struct mk_node_plan *node = &a->before.nodes[i];
+
+		if (node->running ||
+			(node->role != MK_ROLE_CONTROL_PLANE && mk_plan_has_balancer(&a->before)))
+			continue;
+		(void)mk_fail(err, MK_EHOST,
+			"node '%s' does not run: no control plane can be added", node->name);
+		mk_error_hint(err,
+			"`mkcluster start --name %s` starts it, `mkcluster node remove` takes it out",
+			a->spec.name);
+		return -MK_EHOST;
+	}
+	return 0;
+}
+
+/* What would end a run of several in its middle is said before the first. */
+static int check_control_planes(const struct adding *a, struct mk_error *err)
+{
+	if (a->before.control_planes + a->to_come > MK_MAX_CONTROL_PLANES)
+		return mk_fail(err, MK_EUSAGE,
+			"a cluster has at most %d control planes, this one "
+			"%zu",
+			MK_MAX_CONTROL_PLANES, a->before.control_planes);
+	return check_others(a, err);
+}
+
 static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
 {
 	struct mk_bringup *b = &a->b;
 	size_t count = is_control_plane(a) ? 1 : a->options->count;
-	int r;
+	int r = is_control_plane(a) ? check_control_planes(a, err) : 0;
 
-	r = mk_host_check_inotify(
-		b->docker, is_control_plane(a) ? 1 : 0, is_control_plane(a) ? 0 : count, err);
 	if (r == 0)
 		r = mk_plan_grow(&b->plan, &a->spec, &b->subnet, a->options->role, count, err);
+	if (r == 0)
+		r = mk_host_check_inotify(b->docker, is_control_plane(a) ? 1 : 0,
+			is_control_plane(a) ? 0 : count, err);
 	if (r == 0)
 		r = prepare_host(a, err);
 	if (r == 0 && brings_balancer(a))
 		r = choose_balancer_ports(a, err);
+	if (r == 0 && brings_balancer(a))
+		r = mk_userconfig_check(a->options->kubeconfig, err);
 	if (r == 0)
 		r = mk_existing_make_secrets(b, err);
 	if (r == 0)
@@ -140,6 +178,7 @@ static int step_start(struct adding *a, char **ret_note, struct mk_error *err)
 static int step_promote(struct adding *a, char **ret_note, struct mk_error *err)
 {
 	(void)ret_note;
+	a->votes = true;
 	return mk_etcd_promote(
 		a->b.docker, a->b.plan.nodes[0].container, new_node(a)->ip, a->b.deadline, err);
 }
@@ -157,7 +196,7 @@ static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
 	if (r == 0 && is_control_plane(a))
 		r = mk_bringup_set_roles(&a->b, err);
 	if (r == 0)
-		r = mk_ports_update(a->b.docker, a->spec.name, err);
+		r = mk_ports_update(a->b.docker, a->spec.name, NULL, err);
 	if (r == 0)
 		*ret_note = mk_xasprintf("%zu Ready", names.count);
 	return r;
@@ -214,40 +253,55 @@ static int run_steps(struct adding *a, struct mk_error *err)
 	return r;
 }
 
-static void forget_nodes(struct adding *a, struct mk_error *second)
+/* As far as the API answers; a node that stays is found again by its name. */
+static void forget_nodes(struct adding *a)
 {
-	for (size_t i = 0; i < a->b.plan.kube_count; i++) {
+	mk_autoerror ignored = { .code = MK_OK };
+	int r = 0;
+
+	for (size_t i = 0; i < a->b.plan.kube_count && (r == 0 || r == -MK_ENOTFOUND); i++) {
 		mk_autofree char *path = mk_xasprintf("/api/v1/nodes/%s", a->b.plan.nodes[i].name);
 
 		if (a->b.plan.nodes[i].fresh)
-			(void)!mk_kube_call(a->b.kube, "DELETE", path, NULL, NULL, second);
-		mk_error_done(second);
+			r = mk_kube_call(a->b.kube, "DELETE", path, NULL, NULL, &ignored);
+		mk_error_done(&ignored);
 	}
+}
+
+static int tell_back(struct adding *a, struct mk_error *err)
+{
+	struct mk_plan grown = a->b.plan;
+	int r;
+
+	a->b.plan = a->before;
+	r = mk_existing_tell(&a->b, &grown, MK_TELL_ALL, err);
+	a->b.plan = grown;
+	return r == 0 ? mk_ports_update(a->b.docker, a->spec.name, NULL, err) : r;
 }
 
 /*
  * etcd first: a member with a vote that only stops costs a cluster of two its
- * quorum. Then the containers, then what the others were told.
+ * quorum. One that learns costs nothing, and the next that comes replaces it. Then
+ * the containers, then what the others were told.
  */
-static int undo_all(struct adding *a, struct mk_error *second)
+static int undo_all(struct adding *a, const struct mk_error *why, struct mk_error *second)
 {
 	struct mk_bringup *b = &a->b;
-	struct mk_plan grown;
+	mk_autoerror of_etcd = { .code = MK_OK };
 	int r = 0;
 
 	if (a->member)
 		r = mk_etcd_remove(b->docker, b->plan.nodes[0].container, new_node(a)->ip,
-			mk_deadline(UNDO_ETCD_MS), second);
-	if (r == 0)
-		r = mk_cluster_remove(b->docker, MK_LABEL_RUN, b->run_id, NULL, second);
-	if (r < 0 || !a->told)
-		return r;
-	forget_nodes(a, second);
-	grown = b->plan;
-	b->plan = a->before;
-	r = mk_existing_tell(b, &grown, MK_TELL_ALL, second);
-	b->plan = grown;
-	return r;
+			mk_deadline(UNDO_ETCD_MS), &of_etcd);
+	if (r == 0 || !a->votes)
+		r = mk_undo_run(b->docker, b->run_id, why, second);
+	if (r == 0 && a->told) {
+		forget_nodes(a);
+		r = tell_back(a, second);
+	}
+	if (second->code == MK_OK)
+		mk_error_move(second, &of_etcd);
+	return -(int)second->code;
 }
 
 static void undo(struct adding *a, struct mk_error *err)
@@ -256,11 +310,14 @@ static void undo(struct adding *a, struct mk_error *err)
 	int r;
 
 	mk_interrupt_shield(true);
-	r = undo_all(a, &second);
+	r = undo_all(a, err, &second);
 	mk_interrupt_shield(false);
 	mk_undo_report(err, r, &second);
 	if (r < 0)
-		mk_error_hint(err, "`mkcluster node remove` takes out what is left");
+		mk_error_hint(err,
+			"`mkcluster get nodes --name %s` shows what is left, "
+			"`mkcluster node remove` takes it out",
+			a->spec.name);
 }
 
 static int fail_run(struct adding *a, struct mk_error *err)
@@ -269,15 +326,17 @@ static int fail_run(struct adding *a, struct mk_error *err)
 		mk_diagnose(&a->b, err);
 	if (mk_interrupted())
 		(void)mk_fail_interrupted(err);
-	if (a->options->retain)
+	if (a->b.started && mk_bringup_is_failure(err->code))
+		(void)mk_error_recode(err, MK_EBRINGUP);
+	if (a->options->retain && a->b.started)
 		mk_error_hint(err, "kept for you to look at; `mkcluster node remove` removes it");
-	else
+	else if (a->told)
 		undo(a, err);
 	return -(int)err->code;
 }
 
 static int add_once(struct mk_docker *docker, const char *name,
-	const struct mk_node_add_options *options, struct mk_strlist *ret_names,
+	const struct mk_node_add_options *options, size_t to_come, struct mk_strlist *ret_names,
 	struct mk_error *err)
 {
 	MK_CLEANUP(adding_done)
@@ -285,6 +344,7 @@ static int add_once(struct mk_docker *docker, const char *name,
 		.options = options,
 		.create = { .kubeconfig = options->kubeconfig },
 		.spec = mk_cluster_spec_init(),
+		.to_come = to_come,
 		.b = { .docker = docker, .deadline = mk_deadline(options->timeout_ms) },
 	};
 	int r;
@@ -312,6 +372,6 @@ int mk_cluster_add_nodes(struct mk_docker *docker, const char *name,
 	int r = 0;
 
 	for (size_t i = 0; i < rounds && r == 0; i++)
-		r = add_once(docker, name, options, ret_names, err);
+		r = add_once(docker, name, options, options->count - i, ret_names, err);
 	return r;
 }

@@ -128,8 +128,8 @@ static int step_remove(struct removing *m, char **ret_note, struct mk_error *err
 		r = 0;
 	}
 	if (r == 0)
-		r = mk_container_remove(m->b.docker, m->node->container, err);
-	return r == 0 ? mk_ports_update(m->b.docker, m->spec.name, err) : r;
+		r = mk_ports_update(m->b.docker, m->spec.name, m->node->name, err);
+	return r == 0 ? mk_container_remove(m->b.docker, m->node->container, err) : r;
 }
 
 static const struct {

@@ -276,7 +276,16 @@ static int reload_all(struct mk_docker *docker, const json_t *ports, struct mk_e
 	return r;
 }
 
-int mk_ports_update(struct mk_docker *docker, const char *cluster, struct mk_error *err)
+static void leave_out(json_t *members, const char *name)
+{
+	for (size_t i = json_array_size(members); i-- > 0;) {
+		if (mk_streq(mk_json_str(json_array_get(members, i), "name", ""), name))
+			(void)json_array_remove(members, i);
+	}
+}
+
+int mk_ports_update(
+	struct mk_docker *docker, const char *cluster, const char *without, struct mk_error *err)
 {
 	mk_autojson *members = NULL;
 	mk_autojson *ports = NULL;
@@ -284,6 +293,8 @@ int mk_ports_update(struct mk_docker *docker, const char *cluster, struct mk_err
 
 	if (r < 0)
 		return r;
+	if (without)
+		leave_out(members, without);
 	ports = ports_of(members);
 	if (json_array_size(ports) == 0)
 		return 0;

@@ -45,10 +45,12 @@ int mk_ports_remove(struct mk_docker *docker, const char *cluster, const struct 
 
 /**
  * Tell every published port of the cluster which nodes there are now, side by side:
- * to be called after nodes were added or removed. HAProxy takes over its listening
+ * to be called after nodes were added, or before one is removed, which is then left
+ * out: `without` (NULL: none). HAProxy takes over its listening
  * socket and lets connections run on where they are. A port that is stopped learns
  * it at its next start. None published is fine.
  */
-int mk_ports_update(struct mk_docker *docker, const char *cluster, struct mk_error *err) MK_CHECKED;
+int mk_ports_update(struct mk_docker *docker, const char *cluster, const char *without,
+	struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -110,7 +110,12 @@ static int create_containers(struct mk_bringup *b, struct mk_error *err)
 			r = mk_fail(err, MK_EREMOTE, "create node '%s': no Id in the answer",
 				q.nodes[i]->name);
 	}
-	if (r == -MK_EEXISTS)
+	if (r == -MK_EEXISTS && b->joining)
+		mk_error_hint(err,
+			"a container that is no node of '%s' has this name: `docker "
+			"rename` gives it another",
+			b->spec->name);
+	else if (r == -MK_EEXISTS)
 		mk_error_hint(err,
 			"another run is making '%s', or left it: `mkcluster delete --name %s`",
 			b->spec->name, b->spec->name);

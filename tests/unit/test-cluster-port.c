@@ -220,7 +220,7 @@ static void test_update(void **state)
 
 	(void)state;
 	serve(routes, MK_ARRAY_LEN(routes));
-	assert_int_equal(mk_ports_update(w.docker, "c", &w.err), 0);
+	assert_int_equal(mk_ports_update(w.docker, "c", NULL, &w.err), 0);
 	assert_int_equal(fake_peer_hits(w.engine, "PUT /v1.41/containers/"), 2);
 	assert_int_equal(
 		fake_peer_hits(w.engine, "PUT /v1.41/containers/4/archive?path=%2Fetc%2Fmkcluster"),
@@ -229,7 +229,7 @@ static void test_update(void **state)
 	assert_body("POST /v1.41/containers/3/exec", 0,
 		"{\"AttachStdout\":true,\"AttachStderr\":true,\"Cmd\":[\"kill\",\"-USR2\",\"1\"]}");
 	/* The command fails at the second time. */
-	assert_int_equal(mk_ports_update(w.docker, "c", &w.err), -MK_EFAIL);
+	assert_int_equal(mk_ports_update(w.docker, "c", NULL, &w.err), -MK_EFAIL);
 	assert_words(w.err.message, "tell the published ports of the nodes: ");
 	assert_words(w.err.message, "status 1");
 }
@@ -243,7 +243,7 @@ static void test_update_without_ports(void **state)
 
 	(void)state;
 	serve(&route, 1);
-	assert_int_equal(mk_ports_update(w.docker, "c", &w.err), 0);
+	assert_int_equal(mk_ports_update(w.docker, "c", NULL, &w.err), 0);
 	assert_int_equal(fake_peer_hits(w.engine, ""), 2);
 }
 
