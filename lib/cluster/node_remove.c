@@ -69,30 +69,55 @@ static int check_node(struct removing *m, const char *name, struct mk_error *err
 	return m->node->role == MK_ROLE_CONTROL_PLANE ? check_quorum(m, err) : 0;
 }
 
-static int step_drain(struct removing *m, char **ret_note, struct mk_error *err)
+/* The drain ended without success: pods come again, if they came before. */
+static void uncordon(struct removing *m, struct mk_error *err)
+{
+	mk_autoerror second = { .code = MK_OK };
+	mk_autofree char *first = mk_xstrdup(err->message);
+	int r;
+
+	mk_interrupt_shield(true);
+	r = mk_kube_cordon(m->b.kube, m->node->name, false, &second);
+	mk_interrupt_shield(false);
+	if (r == 0 || r == -MK_ENOTFOUND)
+		return;
+	(void)mk_fail(err, err->code, "%s; and it stays cordoned: %s", first, second.message);
+	mk_error_hint(err, "`kubectl uncordon %s` lets pods onto it again", m->node->name);
+}
+
+static int drain(struct removing *m, size_t *ret_count, struct mk_error *err)
 {
 	struct mk_drain_options options = {
 		.deadline = mk_deadline(m->options->drain_ms),
 		.force = m->options->force,
 		.dead = !m->node->running,
 	};
-	mk_autoerror second = { .code = MK_OK };
-	size_t count = 0;
 	int r = mk_kube_cordon(m->b.kube, m->node->name, true, err);
 
+	if (r == 0)
+		r = mk_kube_drain(m->b.kube, m->node->name, &options, ret_count, err);
+	/* Until here there is a way back. */
+	return r == 0 && mk_interrupted() ? mk_fail_interrupted(err) : r;
+}
+
+static int step_drain(struct removing *m, char **ret_note, struct mk_error *err)
+{
+	bool before = false;
+	size_t count = 0;
+	int r = mk_kube_is_cordoned(m->b.kube, m->node->name, &before, err);
+
+	/* Kubernetes does not know it: of an addition that was killed. */
 	if (r == -MK_ENOTFOUND) {
 		mk_error_done(err);
 		return 0;
 	}
-	if (r == 0)
-		r = mk_kube_drain(m->b.kube, m->node->name, &options, &count, err);
+	if (r < 0)
+		return r;
+	r = drain(m, &count, err);
 	if (r == 0)
 		*ret_note = mk_xasprintf("%zu pod%s moved", count, count == 1 ? "" : "s");
-	if (r < 0) {
-		mk_interrupt_shield(true);
-		(void)!mk_kube_cordon(m->b.kube, m->node->name, false, &second);
-		mk_interrupt_shield(false);
-	}
+	else if (!before)
+		uncordon(m, err);
 	return r;
 }
 
@@ -114,9 +139,12 @@ static int leave(struct removing *m, struct mk_error *err)
 static int step_remove(struct removing *m, char **ret_note, struct mk_error *err)
 {
 	mk_autofree char *path = mk_xasprintf("/api/v1/nodes/%s", m->node->name);
-	int r = leave(m, err);
+	int r;
 
 	(void)ret_note;
+	/* However long the pods have taken. */
+	m->b.deadline = mk_deadline(m->options->timeout_ms);
+	r = leave(m, err);
 	if (r == 0 && m->node->running)
 		r = mk_container_kill(m->b.docker, m->node->container, err);
 	if (r == 0)
@@ -129,7 +157,12 @@ static int step_remove(struct removing *m, char **ret_note, struct mk_error *err
 	}
 	if (r == 0)
 		r = mk_ports_update(m->b.docker, m->spec.name, m->node->name, err);
-	return r == 0 ? mk_container_remove(m->b.docker, m->node->container, err) : r;
+	if (r == 0)
+		r = mk_container_remove(m->b.docker, m->node->container, err);
+	if (r < 0)
+		mk_error_hint(err, "`mkcluster node remove --name %s %s` goes on from there",
+			m->spec.name, m->node->name);
+	return r;
 }
 
 static const struct {

@@ -53,14 +53,16 @@ class AddWorker(MemberTest):
         self.assertEqual(len(files), len(set(files)), "each file once")
         self.assertEqual(sum("/etc/kubernetes/pki/" in line for line in files), 7)
         log = [without_query(line) for line in engine if line not in files]
+        told = [f"PUT /containers/{node}/archive" for node in (first, worker)]
+        self.assertEqual(sorted(log[10:12]), sorted(told), "side by side, in no order")
+        log[10:12] = told
         nodes = "GET /containers/json"
         self.assertEqual([line for line in log if "/exec" not in line], [
             "GET /_ping", nodes, f"GET /containers/{first}/json",
             f"GET /networks/{self.network_id()}", "GET /images/mkcluster/node:v1.36.3/json",
             "GET /info", nodes,  # for the way to the API
             nodes, nodes, nodes,  # under the lock; inotify; ports
-            f"PUT /containers/{first}/archive", f"PUT /containers/{worker}/archive",
-            "POST /containers/create", f"PUT /containers/{new}/archive",
+            *told, "POST /containers/create", f"PUT /containers/{new}/archive",
             f"POST /containers/{new}/start",
             nodes])  # published ports, which would be told
         self.assertEqual(sum("/exec" in line for line in log), 6)

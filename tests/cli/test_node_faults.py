@@ -6,7 +6,7 @@ import os
 import socket
 import time
 
-from cli.harness import NAME, NODE
+from cli.harness import NAME, NODE, free_ports
 from cli.membership import BALANCER, LEASE, WORKER, MemberTest, pod
 from fakes import wire
 
@@ -369,3 +369,75 @@ class Killed(MemberTest):
         self.assertEqual(self.container(f"{WORKER}-2").state, "running")
         self.assert_code(self.node("remove", f"{WORKER}-2"), 0)
         self.assert_as_before()
+
+
+class Removing(MemberTest):
+    workers = 2
+
+    def test_budget_holds(self):
+        self.behaviour.pods = [pod("web"), pod("db", owner="StatefulSet")]
+        self.behaviour.evict["default/web"] = [(429, "Cannot evict pod as it would violate the "
+                                                "pod's disruption budget.")]
+        self.before = self.state()
+        result = self.node("remove", WORKER, "--drain-timeout", "1s")
+        self.assert_code(result, 6)
+        self.assert_said(result, f"^mkcluster: Draining {WORKER}: still there: default/web: "
+                         ".*429: Cannot evict pod", "--drain-timeout.*--force")
+        self.assert_as_before(result, besides=["pods"])
+
+    def test_cordoned_by_the_user_before(self):
+        self.members.nodes[WORKER]["unschedulable"] = True
+        self.behaviour.pods = [pod("alone", owner=None)]
+        self.before = self.state()
+        result = self.node("remove", WORKER)
+        self.assert_code(result, 3)
+        self.assert_as_before(result)
+
+    def test_bare_pod(self):
+        self.behaviour.pods = [pod("alone", owner=None)]
+        self.before = self.state()
+        result = self.node("remove", WORKER)
+        self.assert_code(result, 3)
+        self.assert_said(result, "again elsewhere: default/alone", "--force")
+        self.assert_as_before(result)
+
+    def test_stays_cordoned(self):
+        """And says so, when it cannot be undone."""
+        self.behaviour.pods = [pod("alone", owner=None)]
+        self.behaviour.api_faults.append(wire.Fault("status", "PATCH", nth=1, times=None,
+                                                    message="etcd is away"))
+        result = self.node("remove", WORKER)
+        self.assert_code(result, 3)
+        self.assert_said(result, "default/alone; and it stays cordoned: uncordon .*etcd is away",
+                         f"`kubectl uncordon {WORKER}`")
+
+    def test_unknown_to_kubernetes(self):
+        del self.members.nodes[WORKER]
+        self.assert_code(self.node("remove", WORKER), 0)
+        self.assertIsNone(self.container(WORKER))
+
+    def test_second_of_two(self):
+        self.behaviour.pods = [pod("alone", node=f"{WORKER}-2", owner=None)]
+        result = self.node("remove", WORKER, f"{WORKER}-2")
+        self.assert_code(result, 3)
+        self.assertIsNone(self.container(WORKER))
+        self.assertEqual(self.container(f"{WORKER}-2").state, "running")
+        self.assertEqual(self.members.leases, {})
+
+    def test_published_ports(self):
+        """Told before the container goes: who could not be told can be told again."""
+        self.assert_code(self.run_cli("port", "add", f"{free_ports(1)[0]}:31112", "-n", NAME), 0)
+        port = next(c for c in self.engine.containers.values() if c.role == "port")
+        config = port.files["etc/mkcluster/port.cfg"]
+        self.assertIn(f"server {WORKER} ", config.data.decode())
+        self.behaviour.exec["kill -USR2"] = (1, "no such process\n")
+        result = self.node("remove", WORKER)
+        self.assert_code(result, 1)
+        self.assert_said(result, "tell the published ports of the nodes: .*no such process",
+                         f"`mkcluster node remove --name {NAME} {WORKER}` goes on")
+        self.behaviour.exec.clear()
+        self.assert_code(self.node("remove", WORKER), 0)
+        config = port.files["etc/mkcluster/port.cfg"]
+        self.assertNotIn(f"server {WORKER} ", config.data.decode())
+        self.assertIn(f"server {WORKER}-2 ", config.data.decode())
+        self.assertIsNone(self.container(WORKER))

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each request of `node add`, spoiled in each way; and signals.
+"""Each request of `node add` and `node remove`, spoiled in each way; and signals.
 
-What must hold: a documented exit code, one error line, and the cluster as it was:
-nothing with the run's id, the others told back, no member, no node, no lock.
+What must hold for `add`: a documented exit code, one error line, and the cluster as it
+was: nothing with the run's id, the others told back, no member, no node, no lock. For
+`remove`: as it was, or the same command again succeeds.
 """
 
 import copy
+import re
 import signal
 import time
 
-from cli.membership import MemberTest
+from cli.harness import NAME, NODE
+from cli.membership import BALANCER, WORKER, MemberTest, pod
 from fakes import wire
 
 KINDS = ("status", "hangup", "garbage")
@@ -119,9 +122,35 @@ class AddControlPlane(Torture):
         self.kubeconfig.write_text(self.plain)
 
 
+class Remove(Torture):
+    argv = ("remove", WORKER)
+    workers = 2
+
+    def setUp(self):
+        super().setUp()
+        self.behaviour.pods = [pod("web")]
+        self.before = self.state()
+        self.saved = self.save()
+
+    def judge(self, result, request):
+        if result:
+            self.assertIn(result.code, CODES, str(result))
+            if re.search("^mkcluster: Removing", result.err, re.M):
+                self.assert_said(
+                    result, f"`mkcluster node remove --name {NAME} {WORKER}` goes on")
+            else:
+                self.assert_as_before(result, besides=["pods"])
+            self.assert_code(self.node(*self.argv), 0)
+        self.assertIsNone(self.container(WORKER))
+        self.assertEqual(sorted(self.members.nodes), [NODE, f"{WORKER}-2"])
+        self.assertEqual(self.behaviour.pods, [])
+        for name in (NODE, f"{WORKER}-2"):
+            self.assertNotIn("10.244.1.0/24", self.routes(name))
+
+
 def add_tests():
     """All three ways for every request of the commonest; of the others one in turn."""
-    for group in (Add, AddControlPlane):
+    for group in (Add, AddControlPlane, Remove):
         for kinds in [[k] for k in KINDS] if group is Add else [KINDS]:
             for api in (False, True):
                 def test(self, kinds=kinds, api=api):
@@ -183,3 +212,33 @@ class Interrupts(MemberTest):
         self.assert_code(result, 130)
         time.sleep(max(0, 0.8 - result.seconds))
         self.assert_as_before(result)
+
+    def test_cordon(self):
+        self.interrupted("PATCH", "remove", WORKER, api=True)
+
+    def test_drain(self):
+        self.behaviour.pods = [pod("web")]
+        self.behaviour.evict["default/web"] = [(429, "disruption budget")]
+        self.before = self.state()
+        running = self.start_node("remove", WORKER)
+        self.wait_for(lambda: self.members.evictions)
+        running.signal(signal.SIGINT)
+        result = self.sane(running.wait(5))
+        self.assert_code(result, 130)
+        self.assert_as_before(result)
+
+    def test_eviction(self):
+        self.behaviour.pods = [pod("web")]
+        self.before = self.state()
+        self.interrupted("POST .*/eviction", "remove", WORKER, api=True)
+
+    def test_removal(self):
+        """Beyond the drain there is no way back, only on."""
+        fault = self.engine.fault("hang", "POST .*/kill")
+        result = self.interrupt(self.start_node("remove", WORKER), fault)
+        self.assert_code(result, 130)
+        self.assert_said(result, f"`mkcluster node remove --name {NAME} {WORKER}` goes on")
+        self.assertEqual(self.members.leases, {})
+        self.assert_code(self.node("remove", WORKER), 0)
+        self.assertIsNone(self.container(WORKER))
+        self.assertIsNone(self.container(BALANCER))
