@@ -37,11 +37,16 @@ bool mk_resume_is_whole(struct mk_docker *docker, const char *container)
 		-MK_ENOTFOUND;
 }
 
+/* With the balancer. */
+static size_t machines(const struct mk_cluster_spec *spec)
+{
+	return spec->node_count + (spec->control_planes > 1);
+}
+
 /* Files are put into all nodes before the first one starts: a container that was
  * never started, or is not there, may lack them, and its keys are in no other. */
 static bool is_filled(const json_t *nodes, const struct mk_cluster_spec *spec)
 {
-	size_t wanted = spec->node_count + (spec->control_planes > 1);
 	const json_t *node;
 	size_t i;
 
@@ -49,7 +54,7 @@ static bool is_filled(const json_t *nodes, const struct mk_cluster_spec *spec)
 		if (mk_streq(mk_json_str(node, "state", ""), "created"))
 			return false;
 	}
-	return json_array_size(nodes) >= wanted;
+	return json_array_size(nodes) >= machines(spec);
 }
 
 static int start_stopped(struct mk_bringup *b, const json_t *nodes, struct mk_error *err)
@@ -114,16 +119,35 @@ static int start_over(struct mk_bringup *b, char **ret_note, struct mk_error *er
 	return r;
 }
 
+/* A cluster that was whole is not begun anew because nodes have left it, or because
+ * one that was to come has not: what runs on it would be lost. */
+static int fail_whole(
+	const struct mk_cluster_spec *wanted, const json_t *nodes, struct mk_error *err)
+{
+	(void)mk_fail(err, MK_EEXISTS,
+		"a cluster '%s' exists already, and is not of the %zu machines asked for but of %zu",
+		wanted->name, machines(wanted), json_array_size(nodes));
+	mk_error_hint(err,
+		"`mkcluster node add` and `mkcluster node remove` change it, "
+		"`mkcluster delete --name %s` removes it",
+		wanted->name);
+	return -MK_EEXISTS;
+}
+
 int mk_step_find(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 {
 	const struct mk_cluster_spec *wanted = b->spec;
 	mk_autojson *nodes = NULL;
+	const char *first;
 	int r = mk_cluster_nodes(b->docker, wanted->name, &nodes, err);
 
 	if (r < 0)
 		return r;
+	first = mk_json_str(json_array_get(nodes, 0), "id", NULL);
 	if (!is_filled(nodes, wanted))
-		return start_over(b, ret_note, err);
+		return first && mk_resume_is_whole(b->docker, first)
+			? fail_whole(wanted, nodes, err)
+			: start_over(b, ret_note, err);
 	r = start_stopped(b, nodes, err);
 	if (r == 0)
 		r = mk_existing_read(b, wanted->name, &b->begun, err);

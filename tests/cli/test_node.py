@@ -229,3 +229,13 @@ class Remove(MemberTest):
         result = self.node("remove", WORKER, "--force", "--drain-timeout", "1s")
         self.assert_code(result, 0)
         self.assertEqual(self.behaviour.pods, [])
+
+    def test_resume_does_not_begin_anew(self):
+        """Of a create whose cluster has lost a node since, on purpose: it is not undone."""
+        self.assert_code(self.node("remove", WORKER), 0)
+        left = self.state()
+        result = self.create("--workers", "2", "--resume")
+        self.assert_code(result, 4)
+        self.assert_said(result, f"'{NAME}' exists already, and is not of the 3 machines asked "
+                         "for but of 2", "mkcluster node add")
+        self.assertEqual(self.state(), left)
