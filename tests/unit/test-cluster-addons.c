@@ -36,23 +36,11 @@ static struct mk_bringup bringup(const struct mk_cluster_spec *spec, struct fake
 	return b;
 }
 
-static void bringup_done(struct mk_bringup *b)
-{
-	mk_kube_free(b->kube);
-	mk_pki_bundle_free(b->pki);
-	free(b->network);
-	mk_plan_done(&b->plan);
-	json_decref(b->images);
-	mk_secret_free(b->password);
-}
-
-#define autobringup MK_CLEANUP(bringup_done) struct mk_bringup
-
 /* Run the step; its note is the result. Caller frees. */
 static char *start_addons(bool storage, bool metrics, struct fake_peer *server)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	char *note = NULL;
 
 	spec.storage = storage;
@@ -252,7 +240,7 @@ static void test_refused(void **state)
 	};
 	struct fake_peer *server = fake_peer_start(NULL, routes, MK_ARRAY_LEN(routes));
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = bringup(&spec, server);
+	mk_autobringup b = bringup(&spec, server);
 	mk_autofree char *note = NULL;
 
 	(void)state;

@@ -51,7 +51,7 @@ static void assert_json(const json_t *got, const char *expected)
 static void test_images(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *plain = NULL;
 	mk_autojson *own = NULL;
 	mk_autojson *members = NULL;
@@ -73,7 +73,7 @@ static void test_images(void **state)
 static void test_image_of_balancer(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	spec.control_planes = 3;
@@ -88,7 +88,7 @@ static void test_image_of_balancer(void **state)
 static void test_mounts(void **state)
 {
 	mk_autospec spec = spec_of(0);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *container = NULL;
 	struct mk_mount_spec *mount;
 
@@ -114,7 +114,7 @@ static void test_mounts(void **state)
 static void test_limits(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *limited = NULL;
 	mk_autojson *plain = NULL;
 
@@ -135,7 +135,7 @@ static void test_limits(void **state)
 static void test_dns_search(void **state)
 {
 	mk_autospec spec = spec_of(0);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *inherits = NULL;
 	mk_autojson *none = NULL;
 	mk_autojson *two = NULL;
@@ -177,7 +177,7 @@ static void choose_ports(struct mk_bringup *b)
 static void test_ports(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *container = NULL;
 	mk_autofree char *expected = NULL;
 	const json_t *labels;
@@ -212,7 +212,7 @@ static void test_ports(void **state)
 static void test_found_ports(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *nodes = mk_json_pack("[{s:s,s:[s,s,s,s]},{s:s,s:[]}]", "name",
 		"mkcluster-control-plane", "ports", "127.0.0.1:15080->80/tcp",
 		"127.0.0.2:15080->80/tcp", "127.0.0.1:15080->53/udp", "127.0.0.1:40123->6443/tcp",
@@ -236,7 +236,7 @@ static void test_port_twice(void **state)
 {
 	mk_autospec spec = spec_of(2);
 	mk_autojson *taken = json_array();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	add_port(&spec.nodes[1], NULL, 15081, 80, MK_PROTOCOL_TCP);
@@ -251,7 +251,7 @@ static void test_port_twice(void **state)
 static void test_check_host(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	spec.nodes[0].cpus = mk_xstrdup("2");

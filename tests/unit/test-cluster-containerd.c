@@ -29,7 +29,7 @@ static const char *after_comment(const char *text)
 static void test_registries(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 	struct mk_registry_spec *registry = add_registry(&spec, "docker.io");
 
@@ -60,7 +60,7 @@ static void test_registries(void **state)
 static void test_default_registry(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 	struct mk_registry_spec *registry = add_registry(&spec, "*");
 
@@ -77,7 +77,7 @@ static void test_default_registry(void **state)
 static void test_insecure_registry(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 
 	(void)state;
@@ -93,7 +93,7 @@ static void test_insecure_registry(void **state)
 static void test_patches(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 
 	(void)state;
@@ -113,7 +113,7 @@ static void test_patches(void **state)
 static void test_certificates(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 
 	(void)state;
@@ -143,7 +143,7 @@ static void assert_no_proxy(struct mk_bringup *b)
 static void test_proxy(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 	mk_autofree char *note = NULL;
 	mk_autonodefiles listed = { .items = NULL };

@@ -59,7 +59,7 @@ static void assert_container(
 static void test_container(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	serve(NULL, 0);
@@ -74,7 +74,7 @@ static void test_container(void **state)
 static void test_containers_of_many(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	spec.control_planes = 3;
@@ -133,7 +133,7 @@ static bool is_for_control_plane(const char *path)
 static void test_archive_is_whole(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 	size_t embedded = 0, secrets = 0, files = 0;
 	const char *name;
@@ -165,7 +165,7 @@ static void test_archive_is_whole(void **state)
 static void test_several_nodes(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *second = NULL;
 	mk_autojson *worker = NULL;
 	mk_autojson *balancer = NULL;
@@ -214,7 +214,7 @@ static void test_archive_modes(void **state)
 		{ "etc/containerd/config.toml", 0644 },
 	};
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 
 	(void)state;
@@ -236,7 +236,7 @@ static void test_archive_modes(void **state)
 static void test_archive_variants(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *plain = NULL;
 	mk_autojson *other = NULL;
 
@@ -301,7 +301,7 @@ static size_t object_count(const char *prefix)
 static void test_objects(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	struct fake_peer *server = fake_peer_start(NULL, &accept_all, 1);
 	size_t openfaas = object_count("objects/openfaas");
 	size_t all = object_count("objects/c") + openfaas;
@@ -325,7 +325,7 @@ static void test_objects(void **state)
 static void test_missing_image(void **state)
 {
 	mk_autospec spec = mk_cluster_spec_init();
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	struct fake_peer *server = fake_peer_start(NULL, &accept_all, 1);
 	mk_autoidentity identity = { .server = mk_xstrdup(fake_peer_address(server)) };
 	mk_autofree char *note = NULL;

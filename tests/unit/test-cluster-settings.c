@@ -88,7 +88,7 @@ static struct mk_cluster_spec spec_of(int64_t workers)
 static void test_extra_args(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *first = NULL;
 	mk_autojson *worker = NULL;
 
@@ -135,7 +135,7 @@ static json_t *yaml_of(const json_t *members, const char *name)
 static void test_configurations(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *first = NULL, *worker = NULL;
 	mk_autojson *kubelet = NULL, *other = NULL, *proxy = NULL;
 
@@ -171,7 +171,7 @@ static void test_configurations(void **state)
 static void test_feature_gates(void **state)
 {
 	mk_autospec spec = spec_of(0);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 	mk_autojson *kubelet = NULL;
 	mk_autojson *proxy = NULL;
@@ -206,7 +206,7 @@ static void test_feature_gates(void **state)
 static void test_labels(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *first = NULL;
 	mk_autojson *worker = NULL;
 
@@ -245,7 +245,7 @@ static void assert_taints(struct mk_bringup *b, size_t node, const char *expecte
 static void test_taints(void **state)
 {
 	mk_autospec spec = spec_of(3);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 
 	(void)state;
 	set_taint(&spec.nodes[1], "only", "gpu");
@@ -264,7 +264,7 @@ static void test_taints(void **state)
 static void test_limits(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *plain = NULL;
 	mk_autojson *limited = NULL;
 
@@ -292,7 +292,7 @@ static void test_limits(void **state)
 static void test_limits_beside_reserves(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *by_field = NULL;
 	mk_autojson *by_flag = NULL;
 
@@ -313,7 +313,7 @@ static void test_limits_beside_reserves(void **state)
 static void test_fields(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *first = NULL;
 	mk_autojson *worker = NULL;
 	mk_autojson *one = NULL;
@@ -352,7 +352,7 @@ static void test_fields(void **state)
 static void test_proxy_modes(void **state)
 {
 	mk_autospec spec = spec_of(0);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *nftables = NULL;
 	mk_autojson *none = NULL;
 
@@ -374,7 +374,7 @@ static void test_proxy_modes(void **state)
 static void test_no_cni(void **state)
 {
 	mk_autospec spec = spec_of(1);
-	autobringup b = { .spec = NULL };
+	mk_autobringup b = { .spec = NULL };
 	mk_autojson *members = NULL;
 
 	(void)state;

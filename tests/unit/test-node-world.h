@@ -33,22 +33,6 @@ static inline struct mk_bringup bringup(const struct mk_cluster_spec *spec)
 	return b;
 }
 
-static inline void bringup_done(struct mk_bringup *b)
-{
-	mk_kube_free(b->kube);
-	mk_pki_bundle_free(b->pki);
-	free(b->run_id);
-	free(b->network);
-	free(b->network_id);
-	mk_plan_done(&b->plan);
-	json_decref(b->images);
-	json_decref(b->node_images);
-	json_decref(b->host_ports);
-	mk_secret_free(b->password);
-}
-
-#define autobringup MK_CLEANUP(bringup_done) struct mk_bringup
-
 struct bytes {
 	const char *data;
 	size_t left;
