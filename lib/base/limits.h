@@ -12,6 +12,8 @@
 #define MK_MAX_HTTP_BODY (16 * MK_MIB)      /* an answer that is kept whole */
 #define MK_MAX_HTTP_HEADERS ((size_t)65536) /* all response headers together */
 #define MK_MAX_WATCH_LINE (4 * MK_MIB)      /* one event of a Kubernetes watch */
+#define MK_MAX_WS_MESSAGE (4 * MK_MIB)      /* one message of a WebSocket, fragments together */
+#define MK_MAX_WS_PENDING (1 * MK_MIB)      /* what waits to be sent on a WebSocket */
 #define MK_MAX_NODE_ARCHIVE (8 * MK_MIB)    /* the files put into one node */
 #define MK_MAX_EXEC_OUTPUT (1 * MK_MIB)     /* what a command in a node prints */
 #define MK_MAX_IMAGE_JSON (4 * MK_MIB)      /* an image manifest or config */

@@ -124,11 +124,8 @@ static void set_blob(CURL *easy, CURLoption option, const char *pem)
 	(void)curl_easy_setopt(easy, option, &blob);
 }
 
-static void set_identity(struct mk_transfer *t)
+void mk_transfer_identify(const struct mk_http *http, CURL *easy)
 {
-	const struct mk_http *http = t->http;
-	CURL *easy = t->easy;
-
 	set_blob(easy, CURLOPT_CAINFO_BLOB, http->ca_pem);
 	set_blob(easy, CURLOPT_SSLCERT_BLOB, http->cert_pem);
 	set_blob(easy, CURLOPT_SSLKEY_BLOB, http->key_pem);
@@ -196,7 +193,7 @@ int mk_transfer_start(struct mk_http *http, const struct mk_http_request *reques
 		return mk_fail(err, MK_EFAIL, "libcurl: no handle");
 	}
 	set_options(t);
-	set_identity(t);
+	mk_transfer_identify(http, t->easy);
 	set_body(t);
 	set_headers(t);
 	if (curl_multi_add_handle(http->multi, t->easy) != CURLM_OK) {

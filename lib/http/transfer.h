@@ -56,6 +56,11 @@ int mk_transfer_drive(struct mk_http *http, int ms, struct mk_error *err) MK_CHE
 /** 0 when a finished transfer has a whole answer, else its error. */
 int mk_transfer_result(struct mk_transfer *t, struct mk_error *err) MK_CHECKED;
 void mk_transfer_free(struct mk_transfer *t);
+
+/** Give a handle the client's TLS identity, socket, proxy and password. */
+void mk_transfer_identify(const struct mk_http *http, CURL *easy);
+
+/** The value of a header line, as mk_http_header. Caller frees. */
 char *mk_transfer_header(const struct mk_buf *headers, const char *name);
 
 #endif

@@ -29,7 +29,8 @@ BELOW["cmd"] = set(BELOW) - {"cmd"}
 FOREIGN = {
     "curl/": ["lib/http/transfer.h", "lib/http/*.c", "cmd/version.c"],
     "archive": ["lib/archive/*.c", "lib/archive/*.h"],
-    "openssl/": ["pki/ssl.h", "pki/*.c", "lib/registry/digest.c", "lib/fetch/checksum.c"],
+    "openssl/": ["pki/ssl.h", "pki/*.c", "lib/registry/digest.c", "lib/fetch/checksum.c",
+                 "lib/http/handshake.c"],
     "yaml.h": ["lib/base/yaml.c", "lib/base/yaml-*.c"],
     "git2": [],
 }
