@@ -57,12 +57,23 @@ struct mk_exec_item {
 	const char *id; /* of the container */
 	const char *const *argv;
 	struct mk_buf output; /* the caller's, with the cap it wants */
+	struct mk_buf errors; /* of stderr; with a cap of 0 that is in `output` too */
 	int status;
+	struct mk_error error; /* mk_container_exec_each: why it was not run, or MK_OK */
 };
 
+/** Release the buffers and errors of the items. */
+void mk_exec_items_done(struct mk_exec_item *items, size_t count);
+
 /** mk_container_exec for all items at once: as long as the slowest, at most
- * `timeout_ms`. A status other than 0 is the caller's to judge. */
+ * `timeout_ms`. None is started unless all could be made. A status other than 0 is
+ * the caller's to judge. */
 int mk_container_exec_all(struct mk_docker *docker, struct mk_exec_item *items, size_t count,
+	int64_t timeout_ms, struct mk_error *err) MK_CHECKED;
+
+/** The same, where what goes wrong with one (its container does not run, say) is
+ * no matter of the others: it stands in its item. Fails with MK_EINTR alone. */
+int mk_container_exec_each(struct mk_docker *docker, struct mk_exec_item *items, size_t count,
 	int64_t timeout_ms, struct mk_error *err) MK_CHECKED;
 
 /** The last `lines` lines the container's first process printed. */

@@ -254,6 +254,57 @@ static void test_exec_all_hangs(void **state)
 	assert_true(mk_now_ms() - begin < 5000);
 }
 
+static struct mk_exec_item item_of(const char *id)
+{
+	return (struct mk_exec_item){
+		.id = id,
+		.argv = command,
+		.output = mk_buf_init(1000),
+		.errors = mk_buf_init(1000),
+	};
+}
+
+/* Each for itself: of two containers one does not run, of two commands one is
+ * refused; the streams are apart. */
+static void test_exec_each(void **state)
+{
+	static const struct peer_reply paused = { .status = 409,
+		.body = "{\"message\":\"paused\"}" };
+	struct mk_exec_item items[] = { item_of("gone"), item_of("a"), item_of("b") };
+
+	(void)state;
+	serve_batch(&second_made, &paused, "{\"ExitCode\":5}", "{}");
+	assert_int_equal(mk_container_exec_each(w.docker, items, 3, 5000, &w.err), 0);
+	assert_words(items[0].error.message, "run 'sh' in gone: engine: ");
+	assert_int_equal(items[0].error.code, MK_ENOTFOUND);
+	assert_int_equal(items[1].error.code, MK_OK);
+	assert_string_equal(items[1].output.data, "out\nr\n");
+	assert_string_equal(items[1].errors.data, "er");
+	assert_int_equal(items[1].status, 5);
+	assert_words(items[2].error.message,
+		"run 'sh' in b: engine: POST /v1.41/exec/eb/start: 409: paused");
+	mk_exec_items_done(items, 3);
+}
+
+static void test_exec_each_ends(void **state)
+{
+	static const struct peer_reply hangs = { .body = second_frames,
+		.len = sizeof(second_frames) - 1,
+		.no_length = true,
+		.linger_ms = 10000 };
+	struct mk_exec_item items[] = { item_of("b"), item_of("b") };
+	int64_t begin = mk_now_ms();
+
+	(void)state;
+	serve_batch(&second_made, &hangs, "{}", "{}");
+	assert_int_equal(mk_container_exec_each(w.docker, items, 1, 60, &w.err), 0);
+	assert_int_equal(items[0].error.code, MK_ETIMEOUT);
+	mk_interrupt_raise();
+	assert_int_equal(mk_container_exec_each(w.docker, &items[1], 1, 5000, &w.err), -MK_EINTR);
+	assert_true(mk_now_ms() - begin < 3000);
+	mk_exec_items_done(items, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +315,8 @@ int main(void)
 		TEST(test_exec_all_of_none),
 		TEST(test_exec_all_failures),
 		TEST(test_exec_all_hangs),
+		TEST(test_exec_each),
+		TEST(test_exec_each_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
