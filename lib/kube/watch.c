@@ -5,6 +5,7 @@
 #include "lib/base/limits.h"
 
 #define REOPEN_MS 200
+#define LIST_AGAIN_MS 1000
 
 struct watch {
 	struct mk_http_stream *stream;
@@ -127,6 +128,40 @@ static const json_t *condition_of(const json_t *object, const char *type)
 bool mk_kube_condition(const json_t *object, const char *type)
 {
 	return mk_streq(mk_json_str(condition_of(object, type), "status", ""), "True");
+}
+
+static int judge_gone(void *payload, const char *type, const json_t *object, struct mk_error *err)
+{
+	(void)payload;
+	(void)object;
+	(void)err;
+	return mk_streq(type, "DELETED") ? 1 : 0;
+}
+
+int mk_kube_wait_none(
+	struct mk_kube *kube, const char *path, int64_t deadline, struct mk_error *err)
+{
+	for (;;) {
+		mk_autojson *list = NULL;
+		const json_t *item;
+		/* What goes between the list and the watch is seen by the next list. */
+		int64_t soon = mk_deadline(LIST_AGAIN_MS);
+		int r = mk_kube_call(kube, "GET", path, NULL, &list, err);
+
+		if (r < 0)
+			return r;
+		item = json_array_get(json_object_get(list, "items"), 0);
+		if (!item)
+			return 0;
+		if (mk_remaining_ms(deadline) == 0)
+			return mk_fail(err, MK_ETIMEOUT, "%s is still there",
+				mk_json_str(item, "metadata.name", "an object"));
+		r = mk_kube_watch(
+			kube, path, soon < deadline ? soon : deadline, judge_gone, NULL, err);
+		if (r < 0 && r != -MK_ETIMEOUT)
+			return r;
+		mk_error_done(err);
+	}
 }
 
 /* A set of named objects, each of which must reach a state. */

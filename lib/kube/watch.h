@@ -26,6 +26,11 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 /** Whether the condition `type` of `object` has status "True". */
 bool mk_kube_condition(const json_t *object, const char *type);
 
+/** Wait until a collection ("/api/v1/namespaces?fieldSelector=...") is empty.
+ * MK_ETIMEOUT names an object that is still in it. */
+int mk_kube_wait_none(
+	struct mk_kube *kube, const char *path, int64_t deadline, struct mk_error *err) MK_CHECKED;
+
 /**
  * Wait until all these nodes are Ready. MK_ETIMEOUT names those that were not. With
  * `since`, a moment for each (RFC 3339, UTC), only what a kubelet has said after it

@@ -168,6 +168,53 @@ static void test_deadlines(void **state)
 	assert_true(mk_now_ms() - start < 5000);
 }
 
+#define LIST(names)                                                                                \
+	{                                                                                          \
+		.body = "{\"items\":[" names "]}"                                                  \
+	}
+#define ITEM(name) "{\"metadata\":{\"name\":\"" name "\"}}"
+
+/* A list, a watch until something goes, and a list again. */
+static void test_none(void **state)
+{
+	static const struct peer_reply gone[] = { LIST(ITEM("a")),
+		{ .body = EVENT("ADDED", "a") EVENT("DELETED", "a"),
+			.linger_ms = 9000,
+			.no_length = true },
+		LIST("") };
+	static const struct peer_reply empty = LIST("");
+	static const struct peer_reply refused = { .status = 403, .body = "{}" };
+
+	(void)state;
+	serve("GET /w", gone, 3);
+	assert_int_equal(mk_kube_wait_none(w.kube, "/w?a=b", mk_deadline(5000), &w.err), 0);
+	assert_int_equal(w.err.code, MK_OK);
+	assert_non_null(fake_peer_request(w.server, "GET /w?a=b&watch=1&resourceVersion=0 ", 0));
+	(void)leave(NULL);
+	serve("GET /w", &empty, 1);
+	assert_int_equal(mk_kube_wait_none(w.kube, "/w", mk_deadline(0), &w.err), 0);
+	(void)leave(NULL);
+	serve("GET /w", &refused, 1);
+	assert_int_equal(mk_kube_wait_none(w.kube, "/w", mk_deadline(5000), &w.err), -MK_EREMOTE);
+}
+
+/* What goes unseen is noticed a second later; what stays is named. */
+static void test_none_unseen(void **state)
+{
+	static const struct peer_reply unseen[] = { LIST(ITEM("a")),
+		{ .body = "", .linger_ms = 1300, .no_length = true }, LIST("") };
+	static const struct peer_reply stays[] = { LIST(ITEM("a") "," ITEM("b")),
+		{ .body = "", .linger_ms = 100, .no_length = true }, LIST(ITEM("b")) };
+
+	(void)state;
+	serve("GET /w", unseen, 3);
+	assert_int_equal(mk_kube_wait_none(w.kube, "/w", mk_deadline(9000), &w.err), 0);
+	(void)leave(NULL);
+	serve("GET /w", stays, 3);
+	assert_int_equal(mk_kube_wait_none(w.kube, "/w", mk_deadline(90), &w.err), -MK_ETIMEOUT);
+	assert_words(w.err.message, "b is still there");
+}
+
 /* An API server that accepts and then says nothing at all. */
 static void test_silence(void **state)
 {
@@ -356,6 +403,8 @@ int main(void)
 		TEST(test_reopen_after_refusals),
 		TEST(test_ends),
 		TEST(test_deadlines),
+		TEST(test_none),
+		TEST(test_none_unseen),
 		TEST(test_silence),
 		TEST(test_endless_event),
 		TEST(test_conditions),
