@@ -10,7 +10,11 @@
 
 struct mk_registry {
 	struct mk_http *http;
+	int64_t limit_ms; /* of any request; 0: none of its own */
 };
+
+/** The time for a request that may take `ms` (0: as long as it likes). */
+int64_t mk_registry_time(const struct mk_registry *registry, int64_t ms);
 
 /** Send a request; the answer of any status is in `ret`. */
 int mk_registry_do(struct mk_registry *registry, const char *method, const char *path,

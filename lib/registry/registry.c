@@ -33,13 +33,25 @@ void mk_registry_free(struct mk_registry *registry)
 	free(registry);
 }
 
+void mk_registry_set_limit(struct mk_registry *registry, int64_t ms)
+{
+	registry->limit_ms = ms;
+}
+
+int64_t mk_registry_time(const struct mk_registry *registry, int64_t ms)
+{
+	if (registry->limit_ms > 0 && (ms == 0 || registry->limit_ms < ms))
+		return registry->limit_ms;
+	return ms;
+}
+
 int mk_registry_do(struct mk_registry *registry, const char *method, const char *path,
 	struct mk_http_response *ret, struct mk_error *err)
 {
 	const struct mk_http_request request = {
 		.method = method,
 		.path = path,
-		.timeout_ms = MK_REGISTRY_TIMEOUT_MS,
+		.timeout_ms = mk_registry_time(registry, MK_REGISTRY_TIMEOUT_MS),
 	};
 
 	return mk_http_do(registry->http, &request, ret, err);
@@ -77,7 +89,7 @@ static int head(struct mk_registry *registry, const struct mk_strlist *headers, 
 		.method = "HEAD",
 		.path = path,
 		.headers = headers,
-		.timeout_ms = MK_REGISTRY_TIMEOUT_MS,
+		.timeout_ms = mk_registry_time(registry, MK_REGISTRY_TIMEOUT_MS),
 	};
 	mk_autoresponse response = { .status = 0 };
 	int r = mk_http_do(registry->http, &request, &response, err);
@@ -151,7 +163,7 @@ int mk_registry_get_manifest(struct mk_registry *registry, const char *repositor
 	const struct mk_http_request request = {
 		.path = path,
 		.headers = &headers,
-		.timeout_ms = MK_REGISTRY_TIMEOUT_MS,
+		.timeout_ms = mk_registry_time(registry, MK_REGISTRY_TIMEOUT_MS),
 		.max_body = MK_MAX_IMAGE_JSON,
 	};
 	int r;
@@ -181,7 +193,7 @@ int mk_registry_put_manifest(struct mk_registry *registry, const char *repositor
 		.content_type = media_type,
 		.body = data,
 		.body_len = len,
-		.timeout_ms = MK_REGISTRY_TIMEOUT_MS,
+		.timeout_ms = mk_registry_time(registry, MK_REGISTRY_TIMEOUT_MS),
 	};
 	int r = mk_http_do(registry->http, &request, &response, err);
 

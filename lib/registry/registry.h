@@ -21,6 +21,10 @@ int mk_registry_new(
 void mk_registry_free(struct mk_registry *registry);
 MK_DEFINE_CLEANUP(struct mk_registry *, mk_registry_free);
 
+/** Give up each request after `ms`, uploads included, whose time is otherwise
+ * their source's matter. */
+void mk_registry_set_limit(struct mk_registry *registry, int64_t ms);
+
 /** Whether the repository has the blob. */
 int mk_registry_has_blob(struct mk_registry *registry, const char *repository, const char *digest,
 	bool *ret, struct mk_error *err) MK_CHECKED;

@@ -103,7 +103,7 @@ static ssize_t read_piece(void *payload, void *data, size_t cap, struct mk_error
 
 static int patch(struct mk_upload *upload, struct sending *sending, struct mk_error *err)
 {
-	/* No deadline: how fast the bytes come is the source's matter. */
+	/* No deadline of ours: how fast the bytes come is the source's matter. */
 	const struct mk_http_request request = {
 		.method = "PATCH",
 		.path = upload->location,
@@ -111,6 +111,7 @@ static int patch(struct mk_upload *upload, struct sending *sending, struct mk_er
 		.reader = read_piece,
 		.reader_payload = sending,
 		.reader_size = -1,
+		.timeout_ms = mk_registry_time(upload->registry, 0),
 	};
 	mk_autoresponse response = { .status = 0 };
 	int r = mk_http_do(upload->registry->http, &request, &response, err);
@@ -155,7 +156,7 @@ static int put(struct mk_upload *upload, const char *digest, const void *data, s
 		.content_type = "application/octet-stream",
 		.body = data,
 		.body_len = len,
-		.timeout_ms = MK_REGISTRY_FINISH_TIMEOUT_MS,
+		.timeout_ms = mk_registry_time(upload->registry, MK_REGISTRY_FINISH_TIMEOUT_MS),
 	};
 	mk_autoresponse response = { .status = 0 };
 	int r = mk_http_do(upload->registry->http, &request, &response, err);
