@@ -106,6 +106,7 @@ extern const struct mk_command mk_command_restart;
 extern const struct mk_command mk_command_resume;
 extern const struct mk_command mk_command_start;
 extern const struct mk_command mk_command_stop;
+extern const struct mk_command mk_command_verify;
 extern const struct mk_command mk_command_version;
 
 extern const char *const mk_output_choices[]; /* "text", "json" */

@@ -15,6 +15,7 @@ const struct mk_command *const mk_commands[] = {
 	&mk_command_port_add,
 	&mk_command_port_list,
 	&mk_command_port_remove,
+	&mk_command_verify,
 	&mk_command_get_clusters,
 	&mk_command_get_nodes,
 	&mk_command_get_kubeconfig,

@@ -55,18 +55,31 @@ void mk_progress_begin(struct mk_progress *progress, const char *title)
 	mk_progress_note(progress, title, NULL);
 }
 
-void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms, const char *note)
+void mk_progress_mark(struct mk_progress *progress, enum mk_progress_mark mark, const char *title,
+	int64_t ms, const char *note)
 {
-	mk_autofree char *time = mk_format_duration(ms);
-	const char *tick = is_utf8() ? "✓" : "+";
+	static const struct {
+		const char *plain, *utf8, *colour;
+	} marks[] = {
+		[MK_PROGRESS_DONE] = { "+", "✓", "\033[32m" },
+		[MK_PROGRESS_FAILED] = { "x", "✗", "\033[31m" },
+		[MK_PROGRESS_SKIPPED] = { "-", "-", "\033[33m" },
+	};
+	mk_autofree char *time = mark == MK_PROGRESS_SKIPPED ? mk_xstrdup("")
+							     : mk_format_duration(ms);
 	bool colour = progress->context->colour;
 
 	if (progress->context->quiet)
 		return;
 	(void)fprintf(stderr, "%s%s%s%s %-28s %6s%s%s\n", is_live(progress) ? ERASE : "",
-		colour ? "\033[32m" : "", tick, colour ? "\033[0m" : "", title, time,
-		note ? "  " : "", note ? note : "");
+		colour ? marks[mark].colour : "", is_utf8() ? marks[mark].utf8 : marks[mark].plain,
+		colour ? "\033[0m" : "", title, time, note ? "  " : "", note ? note : "");
 	progress->open = false;
+}
+
+void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms, const char *note)
+{
+	mk_progress_mark(progress, MK_PROGRESS_DONE, title, ms, note);
 }
 
 void mk_progress_say(struct mk_progress *progress, const char *fmt, ...)

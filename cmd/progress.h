@@ -19,6 +19,15 @@ void mk_progress_begin(struct mk_progress *progress, const char *title);
 
 /** Replace what the live line says beside the title; nothing without a terminal. */
 void mk_progress_note(struct mk_progress *progress, const char *title, const char *note);
+
+/** How a step has ended. */
+enum mk_progress_mark { MK_PROGRESS_DONE, MK_PROGRESS_FAILED, MK_PROGRESS_SKIPPED };
+
+/** Print the line of a step that has ended. */
+void mk_progress_mark(struct mk_progress *progress, enum mk_progress_mark mark, const char *title,
+	int64_t ms, const char *note);
+
+/** The same, of one that is done. */
 void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms, const char *note);
 
 /** A line of its own, such as a warning. */

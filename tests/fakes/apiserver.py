@@ -9,10 +9,11 @@ fail here as they would in a cluster.
 import base64
 import json
 import os
+import re
 import ssl
 import time
 
-from . import members, wire
+from . import members, pods, registry, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -55,9 +56,18 @@ class Behaviour:
         self.on_request = None      # called with (node, request), of the API server
         self.api_faults = []        # wire.Fault, put into every API server
         self.gateway_faults = []
+        self.registry_faults = []
+        self.refuse_delete = set()  # paths of objects that nobody may delete
+        self.pod_exec = ("CoreDNS-1.14.1\n", '{"status":"Success"}')
+        self.pod_http = "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+        self.pod_dns = "10.96.0.1"  # what the pod's question is answered with
+        self.pod_refuses = None     # port that a pod does not listen on
+        self.pod_prints = True      # its log has what its configuration says
+        self.not_ready = False      # nodes are not Ready, for whoever lists them
+        self.function_status = 200
 
 
-class ApiServer(members.MembersApi, wire.Server):
+class ApiServer(members.MembersApi, pods.PodsApi, wire.Server):
     name = "kubernetes"
 
     def __init__(self, node, files, folder, shared):
@@ -86,7 +96,7 @@ class ApiServer(members.MembersApi, wire.Server):
     def handle(self, request):
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
-        answer = self.answer_member(request)
+        answer = self.answer_member(request) or self.answer_pod(request)
         if answer:
             return answer
         if request.method == "PATCH":
@@ -199,7 +209,7 @@ class ApiServer(members.MembersApi, wire.Server):
                 status = {"observedGeneration": 1, "replicas": wanted, "updatedReplicas": wanted,
                           "readyReplicas": wanted, "availableReplicas": wanted}
             result[name] = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": meta,
-                            "spec": {"replicas": wanted}, "status": status}
+                            "spec": {**spec, "replicas": wanted}, "status": status}
         return result
 
     def stream(self, current, end):
@@ -253,10 +263,48 @@ class Gateway(wire.Server):
         return super()._answer(sock, request)
 
     def handle(self, request):
-        if (request.method, request.target) != ("GET", "/healthz"):
-            self.problem(f"unexpected {request}")
-            return wire.Response(404, "not found", content_type="text/plain")
-        return wire.Response(200, "OK", content_type="text/plain")
+        found = re.fullmatch(r"/function/([a-z0-9-]+)/_/health/varz", request.path)
+        if str(request) == "GET /healthz":
+            return wire.Response(200, "OK", content_type="text/plain")
+        if str(request) == "POST /system/functions" and self.is_admin(request):
+            return self.deploy(request)
+        if found and request.method == "GET" and self.is_admin(request):
+            return self.invoke(found.group(1))
+        self.problem(f"unexpected {request}")
+        return wire.Response(404, "not found", content_type="text/plain")
+
+    def is_admin(self, request):
+        secret = self.node.api.objects["/api/v1/namespaces/openfaas/secrets/basic-auth"]
+        password = base64.b64decode(secret["data"]["basic-auth-password"]).decode()
+        token = base64.b64encode(f"admin:{password}".encode()).decode()
+        return request.headers.get("authorization") == f"Basic {token}"
+
+    def deploy(self, request):
+        """As the provider does it: a Deployment, of an image that must be in the registry."""
+        function = request.json()
+        name = function["service"]
+        repository, _, tag = function["image"].removeprefix("mkcluster.local/").partition(":")
+        if self.node.registry.file(repository, tag, "nats-streaming-server") is None:
+            self.problem(f"no such image: {function['image']}")
+        labels = {**function["labels"], "faas_function": name}
+        path = f"/apis/apps/v1/namespaces/openfaas-fn/deployments/{name}"
+        self.node.api.objects[path] = {
+            "kind": "Deployment", "metadata": {"name": name, "namespace": "openfaas-fn",
+                                               "labels": labels, "generation": 1},
+            "spec": {"template": {"metadata": {"labels": labels}}}}
+        self.node.api.applied[path] = time.monotonic()
+        self.node.api.objects[f"/api/v1/namespaces/openfaas-fn/services/{name}"] = {
+            "kind": "Service", "metadata": {"name": name}, "spec": {}}
+        return wire.Response(202, "", content_type="text/plain")
+
+    def invoke(self, name):
+        """What its program would say, by the configuration in the image."""
+        if self.node.behaviour.function_status != 200:
+            return wire.Response(self.node.behaviour.function_status, "no endpoints",
+                                 content_type="text/plain")
+        config = self.node.registry.file(f"mkcluster/{name}", "1", "verify.conf").decode()
+        server = re.search(r'server_name: "(.*)"', config).group(1)
+        return wire.Response(200, {"server_name": server})
 
 
 class Node:
@@ -267,10 +315,12 @@ class Node:
         self.behaviour = behaviour
         self.api = ApiServer(self, files, folder, shared)
         self.gateway = Gateway(self)
+        self.registry = registry.Registry(self)
         self.servers = []
         try:
             self._listen(self.api, ports.get("6443/tcp"))
             self._listen(self.gateway, ports.get("31112/tcp"))
+            self._listen(self.registry, ports.get("5000/tcp"))
         except OSError:
             self.stop()
             raise
@@ -286,7 +336,7 @@ class Node:
             setattr(self.api, part, getattr(other.api, part))
 
     def problems(self):
-        return self.api.problems + self.gateway.problems
+        return self.api.problems + self.gateway.problems + self.registry.problems
 
     def stop(self):
         for server in self.servers:

@@ -78,13 +78,23 @@ class Container:
     def role(self):
         return self.labels.get("io.mkcluster.role")
 
-    def inspect(self, networks=()):
+    def inspect(self, image_labels, networks=()):
         return {"Id": self.id, "Name": "/" + self.name, "RestartCount": self.restarts,
                 "State": {"Status": self.state, "Running": self.state == "running",
                           "ExitCode": self.exit_code, "Pid": 1 if self.node else 0},
-                "Config": self.config, "HostConfig": self.host_config,
+                "Config": {**self.config, "Labels": {**image_labels, **self.labels}},
+                "HostConfig": self.host_config,
                 "NetworkSettings": {"Networks": {n["Name"]: {"NetworkID": n["Id"]}
                                                  for n in networks}}}
+
+
+def program(data):
+    member = tarfile.TarInfo("program")
+    member.mode = 0o755
+    return File(member, data)
+
+
+PROGRAMS = {nodes.SNAPSHOT: program(b"\x7fELF" + b"program" * 5000)}
 
 
 class Engine(nodes.NodesEngine, wire.Server):
@@ -297,7 +307,7 @@ class Engine(nodes.NodesEngine, wire.Server):
         if not container:
             return missing
         path = request.query["path"].strip("/")
-        file = container.files.get(path)
+        file = container.files.get(path) or PROGRAMS.get(path)
         if not file:
             return self.error(404, f"Could not find the file /{path} in container {name}")
         out = io.BytesIO()
@@ -350,7 +360,9 @@ class Engine(nodes.NodesEngine, wire.Server):
         container, missing = self.with_container(name)
         if not container:
             return missing
-        return wire.Response(200, container.inspect(self.networks_of(container)))
+        image = self.images.get(container.config["Image"], {})
+        return wire.Response(200, container.inspect(image.get("Labels") or {},
+                                                    self.networks_of(container)))
 
     def container_logs(self, _request, name):
         container, missing = self.with_container(name)
@@ -401,7 +413,8 @@ class Engine(nodes.NodesEngine, wire.Server):
             return self.refuse(request, "unexpected body")
         container, command, _ = self.execs[key]
         self.execs[key][2] = self.answer_of(container, command)
-        lines = self.execs[key][2][1].splitlines(keepends=True)
+        answer = self.execs[key][2]
+        lines = answer[1:] if len(answer) == 3 else answer[1].splitlines(keepends=True)
         return wire.Response(200, (frame(line, 1 + i % 2) for i, line in enumerate(lines)),
                              content_type="application/vnd.docker.raw-stream", close=True)
 

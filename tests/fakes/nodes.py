@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs in the nodes of a fake engine, so that they are one cluster."""
 
+import json
 import socket
 import tempfile
 
 from . import apiserver, members, wire
+
+# A program of the node image, where containerd would unpack it.
+SNAPSHOT = "usr/lib/mkcluster/snapshots/6/fs/nats-streaming-server"
 
 
 class Port:
@@ -76,13 +80,49 @@ class NodesEngine:
         self.nodes.append(container.node)
 
     def run_command(self, container, command):
-        """(status, output) of a command in a node."""
+        """(status, output) of a command in a node, the output's lines in turn to stdout
+        and stderr; or (status, stdout, stderr)."""
+        answer = self.run_tryout(container, command)
+        if answer:
+            return answer
         if command[0] == "etcdctl":
             return self.members_of(container).etcd.run(
                 [w for w in command[1:] if not w.startswith(("--endpoints", "--c", "--key"))])
         if command[:2] == ["sh", "-ec"]:
             container.scripts.append(command[2])
         return (0, "")
+
+    def run_tryout(self, container, command):
+        """What `verify` runs, or None."""
+        words = " ".join(command)
+        if command[0] == "etcdctl" and words.endswith(" member list"):
+            return (0, self.members_of(container).etcd.member_list(), "")
+        if command[0] == "etcdctl" and " endpoint health " in words:
+            return (0, json.dumps([{"endpoint": f"https://{m['ip']}:2379", "health": True}
+                                   for m in self.members_of(container).etcd.members]), "")
+        if command[0] == "etcdctl" and " get " in words:
+            _, _, _, namespace, name = command[-1].split("/")
+            path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+            found = path in container.node.api.objects
+            return (0, "k8s:enc:secretbox:v1:key1:\x01\x02 unreadable\n" if found else "", "")
+        if command[0] == "curl":
+            return (0, "ok", "")
+        if command[0] == "find":
+            return (0, f"/{SNAPSHOT}\n", "")
+        if command[:2] == ["rm", "-rf"]:
+            for path in command[2:]:
+                container.node.registry.remove(path)
+            return (0, "", "")
+        if command[:2] == ["ip", "-4"]:
+            return (0, json.dumps(self.routes_of(container)), "")
+        return None
+
+    @staticmethod
+    def routes_of(container):
+        """By the file that says which there should be."""
+        lines = container.files["etc/mkcluster/routes"].data.decode().splitlines()
+        return [{"dst": line.split()[0], "gateway": line.split()[1], "dev": "eth0"}
+                for line in lines]
 
     def container_kill(self, _request, name):
         container, missing = self.with_container(name)

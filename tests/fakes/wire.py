@@ -9,6 +9,8 @@ A fake is strict: what it does not know is a problem, and a test with problems
 fails. It only speaks as much HTTP as mkcluster's client does.
 """
 
+import base64
+import hashlib
 import json
 import re
 import select
@@ -20,7 +22,7 @@ import traceback
 import urllib.parse
 
 ENDLESS = 10 * 1000 * 1000 * 1000  # bytes of an "endless" body, if one let it
-REASONS = {200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified",
+REASONS = {101: "Switching Protocols", 200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified",
            400: "Bad Request", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
            410: "Gone", 422: "Unprocessable Entity", 500: "Internal Server Error",
            503: "Service Unavailable"}
@@ -61,6 +63,18 @@ class Response:
         self.content_type = content_type
         self.headers = dict(headers or {})
         self.close = close
+
+
+class Upgrade(Response):
+    """A WebSocket: `talk(sock)` has the connection after the handshake."""
+
+    def __init__(self, request, protocol, talk):
+        key = request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        super().__init__(101, headers={
+            "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": accept,
+            "Sec-WebSocket-Protocol": protocol})
+        self.talk = talk
 
 
 class Fault:
@@ -316,7 +330,7 @@ class Server:
         lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Status')}"]
         headers = {**self.extra_headers(), **response.headers}
         stream = not isinstance(response.body, bytes)
-        if response.status != 204:
+        if response.status not in (101, 204):
             headers["Content-Type"] = response.content_type
             if not stream:
                 headers["Content-Length"] = str(len(response.body))
@@ -330,6 +344,9 @@ class Server:
 
     def _send(self, sock, request, response):
         sock.sendall(self._bytes(request, response))
+        if isinstance(response, Upgrade):
+            response.talk(sock)
+            return False
         if isinstance(response.body, bytes):
             return not response.close
         for piece in response.body:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each ${NAME} of manifests/{node,port,objects} is set by lib/cluster, and back.
+"""Each ${NAME} of manifests/{node,port,objects,verify} is set by lib/cluster, and back.
 
 That every file is put into the node or applied, and is well-formed, the unit
 tests see: they read YAML. Here also: shell scripts parse, and files are named.
@@ -56,6 +56,7 @@ def main():
     check_names(report, "node", "lib/cluster/node_files.c")
     check_names(report, "port", "lib/cluster/port_container.c")
     check_names(report, "objects", "lib/cluster/step_cluster.c")
+    check_names(report, "verify", "lib/cluster/verify_pod.c")
     check_scripts(report)
     embedded = re.search(r"openfaas_files\[\] = \{(.*?)\};", read("lib/cluster/step_cluster.c"),
                          re.S).group(1) + read("lib/cluster/step_cluster.c")
