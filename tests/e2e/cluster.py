@@ -16,6 +16,10 @@ MKCLUSTER = BUILD / "mkcluster"
 TOOLS = BUILD / "bin"
 IMAGE = os.environ.get("MKCLUSTER_IMAGE", "mkcluster/node:v1.36.3")
 SUFFIX = str(os.getpid())
+ETCDCTL = ("etcdctl", "--endpoints=https://127.0.0.1:2379",
+           "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
+           "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+           "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key")
 
 
 def run(*args, check=True, stdin=None, env=None, timeout=300):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clusters of several nodes: their network, stop and start, the loss of a control plane."""
 import json
+import pathlib
 import random
+import sys
 import threading
 import time
 import unittest
@@ -9,14 +11,39 @@ import urllib.request
 import ssl
 
 import cluster
-from cluster import Place, docker, engine_state, run, wait_for
+from cluster import ETCDCTL, Place, docker, engine_state, run, wait_for
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+from storm import Storm  # noqa: E402
 
 PROBE = f"example.local/probe:{cluster.SUFFIX}"
 ECHO = f"example.local/echo:{cluster.SUFFIX}"
-ETCDCTL = ("etcdctl", "--endpoints=https://127.0.0.1:2379",
-           "--cacert=/etc/kubernetes/pki/etcd/ca.crt",
-           "--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
-           "--key=/etc/kubernetes/pki/etcd/healthcheck-client.key")
+
+
+# Printed by the storm's rounds; the bench blows the same storm with it.
+SEED = random.SystemRandom().randrange(1 << 32)
+
+
+def setUpModule():
+    cluster.host_tools()
+    cluster.build_probe(PROBE)
+    unittest.addModuleCleanup(run, "docker", "rmi", PROBE, ECHO, check=False)
+
+
+def load(place):
+    """What the tests run: the probe, and a function `echo` that is deployed."""
+    place.mkcluster("load", "image", PROBE, "--name", place.name)
+    place.load_function(ECHO)
+    place.faas("login", "--password-stdin", stdin=place.password())
+    place.faas("deploy", "--image", ECHO, "--name", "echo")
+
+
+def storm(place):
+    """Three rounds: nodes, the function, etcd and a pod's data come back each time."""
+    print(f"storm with seed {SEED}")
+    blown = Storm(place, SEED, probe=PROBE)
+    blown.prepare()
+    blown.run(3)
 
 
 def ready_nodes(place):
@@ -24,11 +51,6 @@ def ready_nodes(place):
     return sorted(n["metadata"]["name"] for n in items
                   for c in n["status"]["conditions"]
                   if c["type"] == "Ready" and c["status"] == "True")
-
-
-def containers(place):
-    label = f"label=io.mkcluster.cluster={place.name}"
-    return docker("ps", "-a", "--filter", label, "--format", "{{.Names}}").split()
 
 
 def longest_gap(address, seconds, during):
@@ -54,16 +76,11 @@ def longest_gap(address, seconds, during):
 class Workers(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cluster.host_tools()
         cls.before = engine_state()
         cls.place = Place("workers")
         cls.addClassCleanup(cls.place.close)
         cls.place.create("--workers", "2")
-        cluster.build_probe(PROBE)
-        cls.addClassCleanup(run, "docker", "rmi", PROBE, check=False)
-        cls.place.mkcluster("load", "image", PROBE, "--name", cls.place.name)
-        cls.place.load_function(ECHO)
-        cls.addClassCleanup(run, "docker", "rmi", ECHO, check=False)
+        load(cls.place)
 
     def pod(self, name, node, *command):
         override = json.dumps({"spec": {"nodeName": f"{self.place.name}-{node}"}})
@@ -91,8 +108,6 @@ class Workers(unittest.TestCase):
         self.assertIn("10.96.0.1", answer)
 
     def test_03_a_function_runs_on_a_worker(self):
-        self.place.faas("login", "--password-stdin", stdin=self.place.password())
-        self.place.faas("deploy", "--image", ECHO, "--name", "echo")
         wait_for("the function answers", lambda: self.place.faas(
             "invoke", "echo", stdin="hi", check=False).stdout == "hi")
 
@@ -113,15 +128,7 @@ class Workers(unittest.TestCase):
         self.assertEqual(len(ready_nodes(self.place)), 3)
 
     def test_12_restarts_in_any_order(self):
-        names = containers(self.place)
-        for _ in range(2):
-            random.shuffle(names)
-            for name in names:
-                docker("restart", "-t", "2", name)
-            self.place.mkcluster("start", "--name", self.place.name)
-            self.assertEqual(len(ready_nodes(self.place)), 3)
-        wait_for("the function answers", lambda: self.place.faas(
-            "invoke", "echo", stdin="still", check=False).stdout == "still", seconds=90)
+        storm(self.place)
 
     def test_90_delete_leaves_nothing(self):
         self.place.mkcluster("delete", "--name", self.place.name)
@@ -132,23 +139,15 @@ class Workers(unittest.TestCase):
 class ControlPlanes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cluster.host_tools()
         cls.place = Place("ha")
         cls.addClassCleanup(cls.place.close)
         cls.place.create("--control-planes", "3", "--workers", "1")
-
-    def members(self):
-        listed = docker("exec", self.place.node(), *ETCDCTL, "member", "list", "-w", "json")
-        return len([m for m in json.loads(listed)["members"] if m.get("name")])
-
-    def healthy(self):
-        checked = run("docker", "exec", self.place.node(), *ETCDCTL, "endpoint", "health",
-                      "--cluster", "-w", "json", check=False).stdout
-        return len([e for e in json.loads(checked) if e["health"]])
+        load(cls.place)
 
     def test_01_one_etcd_of_three(self):
-        self.assertEqual(self.members(), 3)
-        self.assertEqual(self.healthy(), 3)
+        blown = Storm(self.place, SEED)
+        self.assertEqual(len(blown.planes), 3)
+        blown.check_etcd()
         self.assertEqual(len(ready_nodes(self.place)), 4)
 
     def test_02_any_control_plane_may_die(self):
@@ -164,13 +163,8 @@ class ControlPlanes(unittest.TestCase):
                 "docker", "exec", name, *ETCDCTL, "endpoint", "health", "--cluster",
                 check=False).returncode == 0, seconds=60)
 
-    def test_03_restart_of_everything(self):
-        names = containers(self.place)
-        random.shuffle(names)
-        docker("restart", "-t", "2", *names)
-        self.place.mkcluster("start", "--name", self.place.name)
-        self.assertEqual(len(ready_nodes(self.place)), 4)
-        self.assertEqual(self.healthy(), 3)
+    def test_03_restarts_in_any_order(self):
+        storm(self.place)
 
     def test_04_an_even_number_is_refused(self):
         refused = self.place.mkcluster("create", "--name", "even", "--control-planes", "2",
