@@ -52,6 +52,9 @@ def is_sanitized():
     return b"__asan_init" in pathlib.Path(binary()).read_bytes()
 
 
+GIVEN = set()
+
+
 def free_ports(count):
     """Ports below the range that the system gives to clients, free right now. Each of
     the processes that run tests side by side has a range of its own."""
@@ -65,7 +68,8 @@ def free_ports(count):
                 sock.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
+        if port not in GIVEN:
+            GIVEN.add(port)
             found.append(port)
     return found
 
