@@ -95,6 +95,15 @@ class Membership(unittest.TestCase):
                                            for c in n["status"]["conditions"])
                 for n in listed["items"]}
 
+    def routes(self):
+        """What each node knows of the others' pods: its file, and the kernel's."""
+        return {node: (docker("exec", node, "cat", "/etc/mkcluster/routes"),
+                       docker("exec", node, "ip", "-4", "route", "show"))
+                for node in self.nodes()}
+
+    def leases(self):
+        return self.place.kubectl("get", "leases", "-n", "kube-system", "-o", "name").stdout
+
     def pods_on(self, node, namespace="openfaas-fn"):
         out = self.place.kubectl("get", "pods", "-n", namespace, "-o", "name", "--field-selector",
                                  f"spec.nodeName={node}").stdout
@@ -120,6 +129,7 @@ class Membership(unittest.TestCase):
         self.assertEqual(added, [f"{name}-worker-2"])
         self.assertEqual(self.nodes(), {f"{name}-control-plane": True, f"{name}-worker": True,
                                         f"{name}-worker-2": True})
+        self.assertNotIn("mkcluster-nodes", self.leases(), "the lock was not given back")
         start = time.monotonic()
         self.node("remove", f"{name}-worker")
         print(f"node remove: {time.monotonic() - start:.1f} s", flush=True)
@@ -189,7 +199,8 @@ class Membership(unittest.TestCase):
 
     def test_5_interrupted(self):
         name = self.place.name
-        before = self.nodes(), docker("ps", "-aq").split(), etcd_members(self.place.node())
+        before = self.nodes(), docker("ps", "-aq").split(), etcd_members(self.place.node()), \
+            self.routes()
         adding = subprocess.Popen([str(MKCLUSTER), "node", "add", "--name", name, "--role",
                                    "control-plane"], env=self.place.env, text=True,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -201,8 +212,11 @@ class Membership(unittest.TestCase):
         adding.send_signal(signal.SIGINT)
         _, said = adding.communicate(timeout=30)
         self.assertEqual(adding.returncode, 130, said)
-        after = self.nodes(), docker("ps", "-aq").split(), etcd_members(self.place.node())
+        self.assertIn("what it made is removed", said)
+        after = self.nodes(), docker("ps", "-aq").split(), etcd_members(self.place.node()), \
+            self.routes()
         self.assertEqual(before, after)
+        self.assertNotIn("mkcluster-nodes", self.leases())
 
     def test_6_first_and_unknown(self):
         refused = self.node("remove", self.place.node(), check=False)
