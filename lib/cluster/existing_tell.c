@@ -3,7 +3,7 @@
 #include "lib/base/limits.h"
 #include "lib/cluster/existing.h"
 #include "lib/cluster/file_list.h"
-#include "lib/docker/container.h"
+#include "lib/cluster/node_change.h"
 
 #define TELL_TIMEOUT_MS 60000
 
@@ -22,54 +22,33 @@ static const struct {
 	{ "/etc/systemd/system/kube-api-ready.service", ":" },
 };
 
-/* What one node is told: files, and a script for when it runs. */
-struct message {
-	const struct mk_node_plan *node;
-	struct mk_node_files files;
-	struct mk_buf script;
-	const char *argv[4];
-};
-
-struct messages {
-	struct message *items;
-	size_t count;
-};
-
-static void messages_done(struct messages *messages)
+static const struct mk_node_file *changed_file(
+	const struct mk_node_files *before, const struct mk_node_files *now, const char *path)
 {
-	for (size_t i = 0; i < messages->count; i++) {
-		mk_node_files_done(&messages->items[i].files);
-		mk_buf_done(&messages->items[i].script);
-	}
-	free(messages->items);
+	const struct mk_node_file *old = mk_node_files_find(before, path);
+	const struct mk_node_file *file = mk_node_files_find(now, path);
+
+	return file && old && mk_streq(old->text, file->text) ? NULL : file;
 }
 
-/* A unit that changed is read anew before anything is done with it. */
-static const char *first_command(const struct mk_node_files *changed)
-{
-	for (size_t i = 0; i < changed->count; i++) {
-		if (mk_after_prefix(changed->items[i].path, "/etc/systemd/"))
-			return "systemctl daemon-reload\n";
-	}
-	return "";
-}
-
-/* Of the two lists, what is new to the node. */
-static void compare(
-	const struct mk_node_files *before, const struct mk_node_files *now, struct message *ret)
+/* Of the two lists, what is new to the node. A unit that changed is read anew before
+ * anything is done with it. */
+static void compare(const struct mk_node_files *before, const struct mk_node_files *now,
+	struct mk_node_change *ret)
 {
 	mk_autobuf commands = mk_buf_init(MK_MAX_CONFIG_FILE);
+	bool unit = false;
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(told); i++) {
-		const struct mk_node_file *old = mk_node_files_find(before, told[i].path);
-		const struct mk_node_file *file = mk_node_files_find(now, told[i].path);
+		const struct mk_node_file *file = changed_file(before, now, told[i].path);
 
-		if (!file || (old && mk_streq(old->text, file->text)))
+		if (!file)
 			continue;
-		mk_node_files_add(&ret->files, file->path, file->mode, file->text);
+		unit = unit || mk_after_prefix(file->path, "/etc/systemd/");
+		mk_node_change_file(ret, file->path, file->mode, file->text, strlen(file->text));
 		mk_buf_addf(&commands, "%s\n", told[i].command);
 	}
-	mk_buf_addf(&ret->script, "%s%s", first_command(&ret->files), commands.data);
+	mk_buf_addf(&ret->script, "%s%s", unit ? "systemctl daemon-reload\n" : "", commands.data);
 }
 
 /* The API moved behind a balancer: kubelet and kube-proxy follow. Their files hold
@@ -83,12 +62,12 @@ static void move_api(const struct mk_bringup *b, struct mk_buf *script)
 		b->spec->proxy_mode == MK_PROXY_NONE ? "" : " kube-proxy", b->plan.api_ip);
 }
 
-static int make_message(struct mk_bringup *b, const struct mk_plan *before,
-	const struct mk_node_plan *node, struct messages *ret, struct mk_error *err)
+static int make_change(struct mk_bringup *b, const struct mk_plan *before,
+	const struct mk_node_plan *node, struct mk_node_changes *ret, struct mk_error *err)
 {
 	struct mk_bringup then = *b;
 	mk_autonodefiles old = { .items = NULL }, now = { .items = NULL };
-	struct message *message = &ret->items[ret->count];
+	struct mk_node_change *change;
 	int r;
 
 	then.plan = *before;
@@ -97,111 +76,26 @@ static int make_message(struct mk_bringup *b, const struct mk_plan *before,
 		r = mk_node_files_make(b, node, &now, err);
 	if (r < 0)
 		return mk_error_wrap(err, "node '%s'", node->name);
-	*message = (struct message){ .node = node, .script = mk_buf_init(MK_MAX_CONFIG_FILE) };
-	ret->count++;
-	compare(&old, &now, message);
+	change = mk_node_changes_add(ret, node);
+	compare(&old, &now, change);
 	if (node->role != MK_ROLE_LOAD_BALANCER && !mk_streq(before->api_ip, b->plan.api_ip))
-		move_api(b, &message->script);
+		move_api(b, &change->script);
 	return 0;
-}
-
-static int pack(const struct mk_node_files *files, struct mk_buf *ret, struct mk_error *err)
-{
-	struct mk_tar_writer_options options = { .no_parents = true };
-	MK_CLEANUP(mk_tar_writer_freep) struct mk_tar_writer *tar = mk_tar_writer_new(&options);
-
-	mk_node_files_pack(files, tar);
-	return mk_tar_writer_write(tar, ret, err);
-}
-
-static int send_files(struct mk_bringup *b, const struct messages *messages, struct mk_error *err)
-{
-	mk_autofree struct mk_docker_item *items = mk_xcalloc(messages->count, sizeof(*items));
-	mk_autofree const char **names = mk_xcalloc(messages->count, sizeof(char *));
-	size_t count = 0, failed = messages->count;
-	int r = 0;
-
-	for (size_t i = 0; i < messages->count && r == 0; i++) {
-		const struct message *message = &messages->items[i];
-
-		if (message->files.count == 0)
-			continue;
-		names[count] = message->node->name;
-		items[count] = (struct mk_docker_item){ .method = "PUT",
-			.path = mk_xasprintf(
-				"/containers/%s/archive?path=%%2F", message->node->container),
-			.raw = mk_buf_init(MK_MAX_NODE_ARCHIVE) };
-		r = pack(&message->files, &items[count++].raw, err);
-	}
-	if (r == 0)
-		r = mk_docker_call_all(b->docker, items, count, &failed, err);
-	if (r < 0 && failed < count)
-		(void)mk_error_wrap(err, "tell node '%s'", names[failed]);
-	mk_docker_items_done(items, count);
-	return r;
-}
-
-/* A failed script's last line says why; the node is named. */
-static int judge(const struct messages *messages, struct mk_exec_item *items, size_t count,
-	struct mk_error *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		const char *name = "?";
-
-		for (size_t n = 0; n < messages->count; n++) {
-			if (messages->items[n].argv == items[i].argv)
-				name = messages->items[n].node->name;
-		}
-		if (items[i].status != 0)
-			return mk_fail(err, MK_EREMOTE, "node '%s' did not take the change: %.400s",
-				name, items[i].output.data);
-	}
-	return 0;
-}
-
-static int run_scripts(struct mk_bringup *b, struct messages *messages, struct mk_error *err)
-{
-	mk_autofree struct mk_exec_item *items = mk_xcalloc(messages->count, sizeof(*items));
-	size_t count = 0;
-	int r;
-
-	for (size_t i = 0; i < messages->count; i++) {
-		struct message *message = &messages->items[i];
-
-		if (message->script.len == 0 || !message->node->running)
-			continue;
-		message->argv[0] = "sh";
-		message->argv[1] = "-ec";
-		message->argv[2] = message->script.data;
-		items[count++] = (struct mk_exec_item){ .id = message->node->container,
-			.argv = message->argv,
-			.output = mk_buf_init(MK_MAX_CONFIG_FILE) };
-	}
-	r = mk_container_exec_all(b->docker, items, count, TELL_TIMEOUT_MS, err);
-	if (r == 0)
-		r = judge(messages, items, count, err);
-	for (size_t i = 0; i < count; i++)
-		mk_buf_done(&items[i].output);
-	return r;
 }
 
 int mk_existing_tell(
 	struct mk_bringup *b, const struct mk_plan *before, unsigned roles, struct mk_error *err)
 {
-	MK_CLEANUP(messages_done)
-	struct messages messages = { .items = mk_xcalloc(b->plan.count, sizeof(struct message)) };
+	mk_autochanges changes = mk_node_changes_init(&b->plan);
 	int r = 0;
 
 	for (size_t i = 0; i < b->plan.count && r == 0; i++) {
 		const struct mk_node_plan *node = &b->plan.nodes[i];
 
 		if ((roles >> node->role & 1) && !node->fresh && mk_plan_find(before, node->name))
-			r = make_message(b, before, node, &messages, err);
+			r = make_change(b, before, node, &changes, err);
 	}
 	if (r == 0)
-		r = send_files(b, &messages, err);
-	if (r == 0)
-		r = run_scripts(b, &messages, err);
-	/* One that has stopped or gone meanwhile is no name that the user gave. */
-	return r == -MK_EEXISTS || r == -MK_ENOTFOUND ? mk_error_recode(err, MK_EREMOTE) : r;
+		r = mk_node_changes_send(b->docker, &changes, err);
+	return r == 0 ? mk_node_changes_run(b->docker, &changes, TELL_TIMEOUT_MS, err) : r;
 }

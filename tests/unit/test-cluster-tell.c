@@ -7,7 +7,8 @@
 #define ROUTES "etc/mkcluster/routes"
 #define HAPROXY "etc/mkcluster/haproxy.cfg"
 #define UNIT(name) "etc/systemd/system/" name ".service"
-#define PUT(node) "PUT /v1.41/containers/c-" node "/archive?path=%2F"
+#define PUT(node) "PUT /v1.41/containers/c-" node "/archive?path=%2Fetc%2Fmkcluster"
+#define PUT_AT_REST(node) "PUT /v1.41/containers/c-" node "/archive?path=%2F"
 #define EXEC(node) "POST /v1.41/containers/c-" node "/exec"
 
 static const struct mk_cidr subnet = { .address = 0x0ad50700, .bits = 24 };
@@ -93,6 +94,17 @@ static ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error
 	return (ssize_t)n;
 }
 
+/* The place of a file that waits in "staged/RUN/"; folders on the way are for root alone. */
+static const char *place_of(const struct mk_tar_entry *entry)
+{
+	const char *rest = mk_after_prefix(entry->name, "staged");
+
+	if (rest && !*rest)
+		assert_int_equal(entry->mode, 0700);
+	rest = rest && *rest ? strchr(rest + 1, '/') : NULL;
+	return rest ? rest + 1 : entry->name;
+}
+
 /* The files that this PUT carried: name -> text. The caller owns it. */
 static json_t *files_of(const char *put)
 {
@@ -109,12 +121,15 @@ static json_t *files_of(const char *put)
 	while (mk_tar_reader_next(reader, &entry, &w.err) == 1) {
 		mk_autobuf text = mk_buf_init(MK_MIB);
 		char chunk[4096];
+		const char *place = place_of(&entry);
 		ssize_t n;
 
+		if (entry.type != MK_TAR_FILE)
+			continue;
 		while ((n = mk_tar_reader_data(reader, chunk, sizeof(chunk), &w.err)) > 0)
 			mk_buf_add(&text, chunk, (size_t)n);
 		assert_int_equal(entry.mode, 0644);
-		(void)json_object_set_new(files, entry.name, json_string(text.data));
+		(void)json_object_set_new(files, place, json_string(text.data));
 	}
 	return files;
 }
@@ -126,6 +141,7 @@ static void assert_told(
 	mk_autojson *files = files_of(put);
 	mk_autojson *body = NULL;
 	const char *sent = fake_peer_request(w.engine, exec, 0);
+	const char *ran;
 	size_t count = 0;
 
 	for (; names[count]; count++) {
@@ -142,8 +158,15 @@ static void assert_told(
 		json_string_value(json_array_get(json_object_get(body, "Cmd"), 0)), "sh");
 	assert_string_equal(
 		json_string_value(json_array_get(json_object_get(body, "Cmd"), 1)), "-ec");
-	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(body, "Cmd"), 2)), script);
+	ran = json_string_value(json_array_get(json_object_get(body, "Cmd"), 2));
+	/* The files go to their places first. */
+	if (count > 0) {
+		assert_words(ran, "cd /etc/mkcluster/staged/");
+		ran = strstr(ran, "sync -f /etc\n");
+		assert_non_null(ran);
+		ran += strlen("sync -f /etc\n");
+	}
+	assert_string_equal(ran, script);
 }
 
 #define TOLD(node, script, ...)                                                                    \
@@ -289,7 +312,9 @@ static void test_stopped_node(void **state)
 	grow(&c, MK_ROLE_WORKER, 1);
 	mk_plan_find(&c.b.plan, "d-worker")->running = false;
 	tell(&c, MK_TELL_ALL);
-	TOLD("d-worker", NULL, ROUTES);
+	assert_told(PUT_AT_REST("d-worker"), EXEC("d-worker"),
+		(const char *const[]){ ROUTES, NULL }, NULL);
+	assert_int_equal(fake_peer_hits(w.engine, PUT("d-worker")), 0);
 	TOLD("d-worker-2", RESTART_ROUTES, ROUTES);
 }
 
