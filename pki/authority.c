@@ -11,10 +11,10 @@ bool mk_pki_is_authority(const struct mk_pki_row *row)
 	return (row->usages & MK_CERT_CA) || row->form == MK_PKI_SIGNING;
 }
 
-static int read_key(const struct mk_pki_source *source, const struct mk_pki_row *row,
-	struct mk_key **ret, struct mk_error *err)
+static int read_key(const struct mk_pki_source *source, const char *name, struct mk_key **ret,
+	struct mk_error *err)
 {
-	mk_autofree char *path = mk_xasprintf("%s/%s.key", MK_PKI_DIR, row->name);
+	mk_autofree char *path = mk_xasprintf("%s/%s.key", MK_PKI_DIR, name);
 	mk_autowipebuf pem = mk_buf_init(MAX_FILE);
 	int r = source->read(source->arg, path, &pem, err);
 
@@ -23,10 +23,10 @@ static int read_key(const struct mk_pki_source *source, const struct mk_pki_row 
 	return r < 0 ? mk_error_wrap(err, "%s", path) : 0;
 }
 
-static int read_cert(const struct mk_pki_source *source, const struct mk_pki_row *row,
-	struct mk_cert **ret, struct mk_error *err)
+static int read_cert(const struct mk_pki_source *source, const char *name, struct mk_cert **ret,
+	struct mk_error *err)
 {
-	mk_autofree char *path = mk_xasprintf("%s/%s.crt", MK_PKI_DIR, row->name);
+	mk_autofree char *path = mk_xasprintf("%s/%s.crt", MK_PKI_DIR, name);
 	mk_autobuf pem = mk_buf_init(MAX_FILE);
 	int r = source->read(source->arg, path, &pem, err);
 
@@ -36,15 +36,15 @@ static int read_cert(const struct mk_pki_source *source, const struct mk_pki_row
 }
 
 int mk_pki_read_authority(const struct mk_pki_source *source, const struct mk_pki_row *row,
-	struct mk_pki_secret *ret, struct mk_error *err)
+	const char *suffix, struct mk_pki_secret *ret, struct mk_error *err)
 {
-	int r = read_key(source, row, &ret->key, err);
+	mk_autofree char *name = mk_xasprintf("%s%s", row->name, suffix);
+	int r = read_key(source, name, &ret->key, err);
 
 	if (r < 0 || row->form == MK_PKI_SIGNING)
 		return r;
-	r = read_cert(source, row, &ret->cert, err);
+	r = read_cert(source, name, &ret->cert, err);
 	if (r == 0 && !mk_cert_has_key(ret->cert, ret->key))
-		return mk_fail(
-			err, MK_EINVALID, "the key of '%s' is not its certificate's", row->name);
+		return mk_fail(err, MK_EINVALID, "the key of '%s' is not its certificate's", name);
 	return r;
 }

@@ -154,7 +154,7 @@ static enum mk_key_kind key_kind(const struct mk_pki_spec *spec, const struct mk
 	return spec->key_kind;
 }
 
-static int make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
+int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
 	const struct mk_pki_row *row, size_t node, struct mk_error *err)
 {
 	struct mk_pki_secret *secret = mk_pki_bundle_at(bundle, row, node);
@@ -179,10 +179,10 @@ static int make_row(const struct mk_pki_bundle *bundle, const struct mk_pki_spec
 	int r = 0;
 
 	if (!row->per_node)
-		return make_secret(bundle, spec, row, 0, err);
+		return mk_pki_make_secret(bundle, spec, row, 0, err);
 	for (size_t i = 0; r == 0 && i < spec->node_count; i++) {
 		if (row->cert_on == MK_PKI_EVERY_NODE || spec->nodes[i].control_plane)
-			r = make_secret(bundle, spec, row, i, err);
+			r = mk_pki_make_secret(bundle, spec, row, i, err);
 	}
 	return r;
 }
@@ -200,6 +200,7 @@ static struct mk_pki_bundle *prepare(const struct mk_pki_spec *spec)
 	for (size_t i = 0; i < spec->node_count; i++)
 		bundle->control_plane[i] = spec->nodes[i].control_plane;
 	bundle->secrets = mk_xcalloc(rows * spec->node_count, sizeof(*bundle->secrets));
+	bundle->others = mk_xcalloc(rows, sizeof(*bundle->others));
 	bundle->encryption = mk_buf_init(MAX_ENCRYPTION_CONFIG);
 	return bundle;
 }
@@ -244,8 +245,10 @@ static int read_authorities(
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if (mk_pki_is_authority(&rows[i]))
 			r = mk_pki_read_authority(
-				source, &rows[i], mk_pki_bundle_at(bundle, &rows[i], 0), err);
+				source, &rows[i], "", mk_pki_bundle_at(bundle, &rows[i], 0), err);
 	}
+	if (r == 0)
+		r = mk_pki_read_others(bundle, source, err);
 	if (r == 0)
 		r = source->read(source->arg, MK_PKI_ENCRYPTION_PATH, &bundle->encryption, err);
 	return r;
@@ -262,10 +265,19 @@ int mk_pki_bundle_join(const struct mk_pki_spec *spec, const struct mk_pki_sourc
 	bundle = prepare(spec);
 	r = read_authorities(bundle, source, err);
 	if (r == 0)
+		r = mk_pki_turn_cas(bundle, spec, err);
+	if (r == 0)
 		r = make_rows(bundle, spec, err);
 	if (r == 0)
 		*ret = MK_TAKE(bundle);
 	return r;
+}
+
+void mk_pki_secret_done(struct mk_pki_secret *secret)
+{
+	mk_key_free(secret->key);
+	mk_cert_free(secret->cert);
+	*secret = (struct mk_pki_secret){ .key = NULL };
 }
 
 void mk_pki_bundle_free(struct mk_pki_bundle *bundle)
@@ -275,11 +287,12 @@ void mk_pki_bundle_free(struct mk_pki_bundle *bundle)
 	if (!bundle)
 		return;
 	(void)mk_pki_rows(&rows);
-	for (size_t i = 0; i < rows * bundle->node_count; i++) {
-		mk_key_free(bundle->secrets[i].key);
-		mk_cert_free(bundle->secrets[i].cert);
-	}
+	for (size_t i = 0; i < rows * bundle->node_count; i++)
+		mk_pki_secret_done(&bundle->secrets[i]);
+	for (size_t i = 0; i < rows; i++)
+		mk_pki_secret_done(&bundle->others[i]);
 	free(bundle->secrets);
+	free(bundle->others);
 	free(bundle->control_plane);
 	free(bundle->cluster);
 	free(bundle->server);

@@ -16,6 +16,26 @@ struct mk_pki_node {
 	bool control_plane;
 };
 
+/*
+ * How far the CAs of a cluster are on the way to new ones. Whoever is at one stage
+ * trusts whoever is at the one before or after it, so nodes can go there one by one.
+ */
+enum mk_pki_stage {
+	MK_PKI_SETTLED, /* one set of CAs */
+	MK_PKI_TRUSTED, /* new CAs are trusted, beside those that sign */
+	MK_PKI_ISSUED,  /* the new ones sign, and the previous ones are still trusted */
+};
+
+/** "settled", "trusted", "issued". */
+const char *mk_pki_stage_name(enum mk_pki_stage stage);
+
+/** A step on that way; onward from MK_PKI_ISSUED is MK_PKI_SETTLED. */
+enum mk_pki_turn {
+	MK_PKI_STAY,
+	MK_PKI_ONWARD,
+	MK_PKI_BACK,
+};
+
 /** The cluster to make secrets for. All pointers are borrowed, and none is
  * needed once mk_pki_bundle_new is back. */
 struct mk_pki_spec {
@@ -28,6 +48,7 @@ struct mk_pki_spec {
 	const struct mk_strlist *api_sans;
 	const struct mk_pki_node *nodes;
 	size_t node_count;
+	enum mk_pki_turn turn; /* mk_pki_bundle_join */
 };
 
 /** One file of a node; `data` is valid, and held, only during the call. */
@@ -60,11 +81,19 @@ struct mk_pki_source {
 /**
  * As mk_pki_bundle_new, for nodes that join a cluster: its CAs, the key of its
  * service account tokens and its encryption keys are read from a control plane's
- * files; all else is made anew for every node of the spec and signed by them.
- * MK_EINVALID also when what was read does not belong together.
+ * files; all else is made anew for every node of the spec and signed by them. With a
+ * turn, the CAs first go a stage on or back. MK_EINVALID also when what was read does
+ * not belong together, and when there is nothing to go back from.
  */
 int mk_pki_bundle_join(const struct mk_pki_spec *spec, const struct mk_pki_source *source,
 	struct mk_pki_bundle **ret, struct mk_error *err) MK_CHECKED;
+
+/** The stage that the cluster is at when it has the files of the bundle. */
+enum mk_pki_stage mk_pki_bundle_stage(const struct mk_pki_bundle *bundle);
+
+/** Append in PEM all that is trusted under the name of a CA: the one that signs first. */
+int mk_pki_bundle_trust(const struct mk_pki_bundle *bundle, const char *name, struct mk_buf *ret,
+	struct mk_error *err) MK_CHECKED;
 
 /** Wipe all keys and free; NULL is fine. */
 void mk_pki_bundle_free(struct mk_pki_bundle *bundle);
@@ -95,7 +124,9 @@ int mk_pki_bundle_kubeconfig(const struct mk_pki_bundle *bundle, const char *nam
 
 /**
  * Call `add` for each file of one node, in the table's order: certificates,
- * keys, kubeconfigs, and on control planes MK_PKI_ENCRYPTION_PATH. Workers get
+ * keys, kubeconfigs, and on control planes MK_PKI_SIGNER_PATH and
+ * MK_PKI_ENCRYPTION_PATH. A CA's file holds all that is trusted in its place; its pair
+ * that is not the signer's is in NAME-next or NAME-previous on control planes. Workers get
  * the cluster CA's certificate, their kubelet's and kube-proxy's, and nothing
  * else. Stops at the first failure of `add` and returns it.
  */

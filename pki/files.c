@@ -31,7 +31,7 @@ static int print_pems(const struct mk_pki_bundle *bundle, const char *name, size
 
 	if (!cert || !key)
 		return mk_fail(err, MK_ENOTFOUND, "there is no certificate '%s'", name);
-	r = mk_cert_pem(mk_pki_bundle_cert(bundle, "ca", 0), ret_ca, err);
+	r = mk_pki_bundle_trust(bundle, "ca", ret_ca, err);
 	if (r == 0)
 		r = mk_cert_pem(cert, ret_cert, err);
 	if (r == 0)
@@ -84,27 +84,68 @@ static int hand_over(const struct walk *walk, const char *path, mode_t mode,
 	return walk->add(walk->arg, &file, err);
 }
 
-static int add_public(const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
+static int print_public(const struct walk *walk, const struct mk_pki_row *row, struct mk_buf *ret,
+	struct mk_error *err)
 {
 	const struct mk_pki_secret *secret = mk_pki_bundle_at(walk->bundle, row, walk->node);
-	bool signing = row->form == MK_PKI_SIGNING;
+
+	if (row->form == MK_PKI_SIGNING)
+		return mk_key_public_pem(secret->key, ret, err);
+	if (row->usages & MK_CERT_CA)
+		return mk_pki_bundle_trust(walk->bundle, row->name, ret, err);
+	return mk_cert_pem(secret->cert, ret, err);
+}
+
+static int add_public(const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
+{
 	mk_autofree char *path = mk_xasprintf(
-		"%s/%s.%s", MK_PKI_DIR, row->name, signing ? "pub" : "crt");
+		"%s/%s.%s", MK_PKI_DIR, row->name, row->form == MK_PKI_SIGNING ? "pub" : "crt");
 	mk_autobuf pem = mk_buf_init(MAX_FILE);
-	int r = signing ? mk_key_public_pem(secret->key, &pem, err)
-			: mk_cert_pem(secret->cert, &pem, err);
+	int r = print_public(walk, row, &pem, err);
 
 	return r < 0 ? r : hand_over(walk, path, 0644, &pem, err);
 }
 
-static int add_private(const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
+static int add_cert(
+	const struct walk *walk, const char *path, const struct mk_cert *cert, struct mk_error *err)
 {
-	const struct mk_pki_secret *secret = mk_pki_bundle_at(walk->bundle, row, walk->node);
-	mk_autofree char *path = mk_xasprintf("%s/%s.key", MK_PKI_DIR, row->name);
+	mk_autobuf pem = mk_buf_init(MAX_FILE);
+	int r = mk_cert_pem(cert, &pem, err);
+
+	return r < 0 ? r : hand_over(walk, path, 0644, &pem, err);
+}
+
+static int add_key(
+	const struct walk *walk, const char *path, const struct mk_key *key, struct mk_error *err)
+{
 	mk_autowipebuf pem = mk_buf_init(MAX_FILE);
-	int r = mk_key_private_pem(secret->key, &pem, err);
+	int r = mk_key_private_pem(key, &pem, err);
 
 	return r < 0 ? r : hand_over(walk, path, 0600, &pem, err);
+}
+
+static int add_private(const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
+{
+	mk_autofree char *path = mk_xasprintf("%s/%s.key", MK_PKI_DIR, row->name);
+
+	return add_key(walk, path, mk_pki_bundle_at(walk->bundle, row, walk->node)->key, err);
+}
+
+/* The CA that is trusted and does not sign: to go on with, or back. */
+static int add_other(const struct walk *walk, const struct mk_pki_row *row, struct mk_error *err)
+{
+	const struct mk_pki_secret *other = mk_pki_bundle_other(walk->bundle, row);
+	const char *suffix = mk_pki_other_suffix(walk->bundle->stage);
+	mk_autofree char *cert_path = mk_xasprintf(
+		"%s/%s%s.crt", MK_PKI_DIR, row->name, suffix ? suffix : "");
+	mk_autofree char *key_path = mk_xasprintf(
+		"%s/%s%s.key", MK_PKI_DIR, row->name, suffix ? suffix : "");
+	int r;
+
+	if (!suffix || !other->cert)
+		return 0;
+	r = add_cert(walk, cert_path, other->cert, err);
+	return r == 0 ? add_key(walk, key_path, other->key, err) : r;
 }
 
 static int add_kubeconfig(
@@ -130,6 +171,8 @@ static int add_row(const struct walk *walk, const struct mk_pki_row *row, struct
 	r = add_public(walk, row, err);
 	if (r == 0 && is_here(walk, row->key_on))
 		r = add_private(walk, row, err);
+	if (r == 0 && is_here(walk, row->key_on) && (row->usages & MK_CERT_CA))
+		r = add_other(walk, row, err);
 	return r;
 }
 
@@ -147,6 +190,8 @@ int mk_pki_bundle_each_file(const struct mk_pki_bundle *bundle, size_t node,
 	rows = mk_pki_rows(&count);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = add_row(&walk, &rows[i], err);
+	if (r == 0 && is_here(&walk, MK_PKI_CONTROL_PLANE))
+		r = add_cert(&walk, MK_PKI_SIGNER_PATH, mk_pki_bundle_cert(bundle, "ca", 0), err);
 	if (r == 0 && is_here(&walk, MK_PKI_CONTROL_PLANE))
 		r = hand_over(&walk, MK_PKI_ENCRYPTION_PATH, 0600, &bundle->encryption, err);
 	return r;

@@ -11,6 +11,8 @@
 /* The folders in a node. */
 #define MK_PKI_KUBE_DIR "/etc/kubernetes"
 #define MK_PKI_DIR MK_PKI_KUBE_DIR "/pki"
+/* The cluster's CA alone, for who signs with it: ca.crt may hold two. */
+#define MK_PKI_SIGNER_PATH MK_PKI_DIR "/ca-signer.crt"
 #define MK_PKI_ENCRYPTION_PATH MK_PKI_KUBE_DIR "/encryption-config.yaml"
 
 enum mk_pki_form {

@@ -265,7 +265,7 @@ static int add_secret_file(void *arg, const struct mk_pki_file *file, struct mk_
 static int add_ca_only(const struct mk_bringup *b, struct mk_tar_writer *tar, struct mk_error *err)
 {
 	mk_autobuf pem = mk_buf_init(MK_MAX_CONFIG_FILE);
-	int r = mk_cert_pem(mk_pki_bundle_cert(b->pki, "ca", 0), &pem, err);
+	int r = mk_pki_bundle_trust(b->pki, "ca", &pem, err);
 
 	if (r == 0)
 		mk_tar_add_text(tar, "/etc/kubernetes/pki/ca.crt", 0644, pem.data);

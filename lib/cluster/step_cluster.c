@@ -50,7 +50,7 @@ static void set_image(struct mk_render *render, const char *role, const char *im
 static int ca_bundle(const struct mk_bringup *b, char **ret, struct mk_error *err)
 {
 	mk_autobuf pem = mk_buf_init(MK_MAX_CONFIG_FILE);
-	int r = mk_cert_pem(mk_pki_bundle_cert(b->pki, "ca", 0), &pem, err);
+	int r = mk_pki_bundle_trust(b->pki, "ca", &pem, err);
 
 	if (r == 0)
 		*ret = mk_base64(pem.data, pem.len);
