@@ -145,23 +145,12 @@ static ssize_t read_stream(void *payload, void *data, size_t cap, struct mk_erro
 	return mk_http_read(payload, data, cap, mk_deadline(MK_ENGINE_TIMEOUT_MS), err);
 }
 
-/* The archive of one path holds one entry: the file. */
-static int read_only_file(
-	struct mk_http_stream *stream, const char *path, struct mk_buf *ret, struct mk_error *err)
+static int read_data(
+	struct mk_tar_reader *reader, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
-	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
-	struct mk_tar_reader_options options = { .what = path, .max_member = ret->max };
-	struct mk_tar_entry entry;
 	char chunk[16384];
 	ssize_t n;
-	int r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);
 
-	if (r == 0)
-		r = mk_tar_reader_next(reader, &entry, err);
-	if (r < 0)
-		return r;
-	if (r == 0 || entry.type != MK_TAR_FILE)
-		return mk_fail(err, MK_EINVALID, "'%s' in the node is not a file", path);
 	do {
 		n = mk_tar_reader_data(reader, chunk, sizeof(chunk), err);
 		if (n > 0)
@@ -171,17 +160,80 @@ static int read_only_file(
 	return n < 0 ? (int)n : mk_buf_check(ret, path, err);
 }
 
-int mk_container_read_file(struct mk_docker *docker, const char *id, const char *path,
-	struct mk_buf *ret, struct mk_error *err)
+/* The archive of one path holds one entry: the file. */
+static int read_only_file(
+	struct mk_http_stream *stream, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
-	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
+	struct mk_tar_reader_options options = { .what = path, .max_member = ret->max };
+	struct mk_tar_entry entry;
+	int r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);
+
+	if (r == 0)
+		r = mk_tar_reader_next(reader, &entry, err);
+	if (r < 0)
+		return r;
+	if (r == 0 || entry.type != MK_TAR_FILE)
+		return mk_fail(err, MK_EINVALID, "'%s' in the node is not a file", path);
+	return read_data(reader, path, ret, err);
+}
+
+static int open_archive(struct mk_docker *docker, const char *id, const char *path,
+	struct mk_http_stream **ret, struct mk_error *err)
+{
 	mk_autofree char *where = mk_http_escape(path);
 	mk_autofree char *short_path = mk_xasprintf("/containers/%s/archive?path=%s", id, where);
 	mk_autofree char *full = mk_docker_path(docker, short_path);
 	struct mk_http_request request = { .path = full };
-	int r = mk_docker_open(docker, &request, &stream, err);
+
+	return mk_docker_open(docker, &request, ret, err);
+}
+
+int mk_container_read_file(struct mk_docker *docker, const char *id, const char *path,
+	struct mk_buf *ret, struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	int r = open_archive(docker, id, path, &stream, err);
 
 	return r < 0 ? r : read_only_file(stream, path, ret, err);
+}
+
+/* Names in the archive begin with the folder's own name: its parent is put before. */
+static int visit_files(struct mk_tar_reader *reader, const char *folder, size_t max_file,
+	mk_container_visit visit, void *payload, struct mk_error *err)
+{
+	int parent = (int)(strrchr(folder, '/') - folder);
+	struct mk_tar_entry entry;
+	int r;
+
+	while ((r = mk_tar_reader_next(reader, &entry, err)) == 1) {
+		mk_autofree char *path = mk_xasprintf("%.*s/%s", parent, folder, entry.name);
+		mk_autowipebuf data = mk_buf_init(max_file);
+
+		if (entry.type != MK_TAR_FILE)
+			continue;
+		r = read_data(reader, path, &data, err);
+		if (r == 0)
+			r = visit(payload, path, &data, err);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
+int mk_container_read_folder(struct mk_docker *docker, const char *id, const char *path,
+	size_t max_file, mk_container_visit visit, void *payload, struct mk_error *err)
+{
+	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
+	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
+	struct mk_tar_reader_options options = {
+		.what = path, .max_member = max_file, .max_count = 10000
+	};
+	int r = open_archive(docker, id, path, &stream, err);
+
+	if (r == 0)
+		r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);
+	return r == 0 ? visit_files(reader, path, max_file, visit, payload, err) : r;
 }
 
 int mk_container_export(

@@ -44,6 +44,19 @@ int mk_container_put_stream(struct mk_docker *docker, const char *id, const char
 int mk_container_read_file(struct mk_docker *docker, const char *id, const char *path,
 	struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
 
+/** Look at one file of a folder: its absolute path, and its bytes, which are wiped after
+ * the call. -code ends the reading. */
+typedef int (*mk_container_visit)(
+	void *payload, const char *path, const struct mk_buf *data, struct mk_error *err);
+
+/**
+ * Read every regular file of at most `max_file` bytes below a folder of the container,
+ * which need not run, in one request. MK_ENOTFOUND when there is no such container or
+ * folder; MK_EINVALID when a file is larger or there are more than 10000.
+ */
+int mk_container_read_folder(struct mk_docker *docker, const char *id, const char *path,
+	size_t max_file, mk_container_visit visit, void *payload, struct mk_error *err) MK_CHECKED;
+
 /**
  * Run a command in a running container and wait for it, at most `timeout_ms`.
  * Its stdout and stderr go to `ret` in the order they came, up to the buffer's

@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Which files are the user's, and reading, changing and writing them. The rules
- * are client-go's: https://github.com/kubernetes/client-go/blob/master/tools/clientcmd/config.go
- *
- * Buffers and strings that hold keys are wiped. What libyaml copies inside while
- * it parses is beyond our reach.
- */
+/* Changing and writing the user's files. Buffers and strings that hold keys are wiped. */
 #include "lib/kube/userconfig.h"
 
 #include "lib/base/encode.h"
@@ -13,6 +7,7 @@
 #include "lib/base/limits.h"
 #include "lib/base/str.h"
 #include "lib/base/yaml.h"
+#include "lib/kube/userconfig-file.h"
 #include "lib/kube/userconfig-lock.h"
 
 #include <libgen.h>
@@ -21,77 +16,6 @@
 #include <unistd.h>
 
 static const char *const list_keys[] = { "clusters", "contexts", "users" };
-
-static void wipe_strings(const json_t *value)
-{
-	const json_t *item;
-	const char *key;
-	size_t i;
-
-	if (json_is_string(value))
-		mk_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
-	json_array_foreach (value, i, item)
-		wipe_strings(item);
-	json_object_foreach ((json_t *)(uintptr_t)value, key, item)
-		wipe_strings(item);
-}
-
-static void wipe_decref(json_t **value)
-{
-	wipe_strings(*value);
-	json_decref(*value);
-	*value = NULL;
-}
-
-#define autosecretjson MK_CLEANUP(wipe_decref) json_t
-
-static void add_file(struct mk_strlist *files, const char *path)
-{
-	/* The file of that name, not standard input. */
-	const char *name = mk_streq(path, "-") ? "./-" : path;
-
-	if (!mk_strlist_has(files, name))
-		mk_strlist_add(files, name);
-}
-
-/* The files to look at, at least one. */
-static int find_files(const char *explicit_path, struct mk_strlist *ret, struct mk_error *err)
-{
-	const char *variable = getenv("KUBECONFIG"), *home = getenv("HOME");
-	mk_autostrlist names = { .items = NULL };
-
-	if (explicit_path && *explicit_path) {
-		add_file(ret, explicit_path);
-		return 0;
-	}
-	if (variable)
-		mk_strlist_split(&names, variable, ":");
-	for (size_t i = 0; i < names.count; i++)
-		add_file(ret, names.items[i]);
-	if (ret->count > 0)
-		return 0;
-	if (!home || !*home) {
-		(void)mk_fail(err, MK_EHOST, "no place for the kubeconfig: HOME is not set");
-		mk_error_hint(err, "name the file with --kubeconfig");
-		return -MK_EHOST;
-	}
-	mk_strlist_addf(ret, "%s/.kube/config", home);
-	return 0;
-}
-
-int mk_userconfig_path(const char *explicit_path, char **ret, struct mk_error *err)
-{
-	mk_autostrlist files = { .items = NULL };
-	int r = find_files(explicit_path, &files, err);
-	size_t i = 0;
-
-	if (r < 0)
-		return r;
-	while (i + 1 < files.count && !mk_fs_exists(files.items[i]))
-		i++;
-	*ret = mk_xstrdup(files.items[i]);
-	return 0;
-}
 
 /* The folder a file is in. Caller frees. */
 static char *folder_of(const char *path)
@@ -118,93 +42,6 @@ static char *follow_links(const char *path)
 		file = link[0] == '/' ? mk_xstrdup(link) : mk_xasprintf("%s/%s", folder, link);
 	}
 	return MK_TAKE(file);
-}
-
-static int MK_PRINTF(5, 6) fail_shape(const char *file, const struct mk_yaml_lines *lines,
-	const char *path, struct mk_error *err, const char *fmt, ...)
-{
-	mk_autofree char *text = NULL;
-	size_t line, column;
-	va_list ap;
-
-	va_start(ap, fmt);
-	text = mk_xvasprintf(fmt, ap);
-	va_end(ap);
-	mk_yaml_lines_at(lines, path, &line, &column);
-	return mk_fail(err, MK_EINVALID, "%s:%zu:%zu: %s", file, line, column, text);
-}
-
-static int check_list(const char *file, const json_t *root, const char *key,
-	const struct mk_yaml_lines *lines, struct mk_error *err)
-{
-	const json_t *list = json_object_get(root, key), *item, *name;
-	size_t i;
-
-	if (list && !json_is_null(list) && !json_is_array(list))
-		return fail_shape(file, lines, key, err, "%s is not a list", key);
-	json_array_foreach (list, i, item) {
-		mk_autofree char *at = mk_xasprintf("%s[%zu]", key, i);
-
-		if (!json_is_object(item))
-			return fail_shape(file, lines, at, err, "%s is not a map", at);
-		name = json_object_get(item, "name");
-		if (name && !json_is_string(name))
-			return fail_shape(
-				file, lines, at, err, "%s has a name that is not text", at);
-	}
-	return 0;
-}
-
-/* Only what is a kubeconfig is changed. */
-static int check_shape(const char *file, const json_t *root, const struct mk_yaml_lines *lines,
-	struct mk_error *err)
-{
-	static const char *const expected[][2] = { { "apiVersion", "v1" }, { "kind", "Config" } };
-	int r = 0;
-
-	if (!json_is_object(root))
-		return fail_shape(file, lines, "", err, "not a kubeconfig: not a map of keys");
-	for (size_t i = 0; i < MK_ARRAY_LEN(expected); i++) {
-		const char *key = expected[i][0], *wanted = expected[i][1];
-
-		if (json_object_get(root, key) && !mk_streq(mk_json_str(root, key, ""), wanted))
-			return fail_shape(file, lines, key, err, "not a kubeconfig: %s is not %s",
-				key, wanted);
-	}
-	for (size_t i = 0; r == 0 && i < MK_ARRAY_LEN(list_keys); i++)
-		r = check_list(file, root, list_keys[i], lines, err);
-	return r;
-}
-
-static int parse(const char *file, const struct mk_buf *text, json_t **ret, struct mk_error *err)
-{
-	MK_CLEANUP(mk_yaml_lines_freep) struct mk_yaml_lines *lines = NULL;
-	autosecretjson *root = NULL;
-	int r;
-
-	r = mk_yaml_parse_kubectl(text->data, text->len, file, &root, &lines, err);
-	if (r == 0 && !json_is_null(root))
-		r = check_shape(file, root, lines, err);
-	if (r < 0) {
-		mk_error_hint(err, "repair '%s', or name another file with --kubeconfig", file);
-		return r;
-	}
-	*ret = MK_TAKE(root);
-	return 0;
-}
-
-/* Read the file; JSON null when there is none or it is empty. */
-static int load(const char *file, json_t **ret, struct mk_error *err)
-{
-	mk_autowipebuf text = mk_buf_init(MK_MAX_CONFIG_FILE);
-	int r = mk_fs_read(file, &text, err);
-
-	if (r == -MK_ENOTFOUND) {
-		mk_error_done(err);
-		*ret = json_null();
-		return 0;
-	}
-	return r < 0 ? r : parse(file, &text, ret, err);
 }
 
 static int store(const char *file, const json_t *root, struct mk_error *err)
@@ -248,7 +85,7 @@ static void remove_named(json_t *list, const char *name, size_t keep, bool *ret_
 
 		if (i == keep || !mk_streq(mk_json_str(item, "name", ""), name))
 			continue;
-		wipe_strings(item);
+		mk_userconfig_wipe(item);
 		changed(ret_changed, json_array_remove(list, i));
 	}
 }
@@ -269,9 +106,9 @@ static void put_named(
 		i++;
 	remove_named(list, name, i, ret_changed);
 	if (json_equal(json_array_get(list, i), item)) {
-		wipe_decref(&item);
+		mk_userconfig_drop(&item);
 	} else if (i < json_array_size(list)) {
-		wipe_strings(json_array_get(list, i));
+		mk_userconfig_wipe(json_array_get(list, i));
 		changed(ret_changed, json_array_set_new(list, i, item));
 	} else {
 		changed(ret_changed, json_array_append_new(list, item));
@@ -339,7 +176,7 @@ static int change_file(const char *file, const struct change *c, struct mk_error
 	r = mk_userconfig_lock_take(file, MK_USERCONFIG_LOCK_WAIT_MS, &lock, &no_lock);
 	/* What cannot be locked because it cannot be written may need no change. */
 	if (r == 0 || r == -MK_EHOST)
-		r = load(file, &root, err);
+		r = mk_userconfig_load(file, &root, err);
 	else
 		mk_error_move(err, &no_lock);
 	if (r < 0)
@@ -353,20 +190,6 @@ static int change_file(const char *file, const struct change *c, struct mk_error
 	return mk_error_wrap(err, "change '%s'", file);
 }
 
-enum nature { ABSENT, REGULAR, NOWHERE, OTHER };
-
-/* What is at the path; a device like /dev/null must not be replaced by a file. */
-static enum nature nature_of(const char *file)
-{
-	struct stat st;
-
-	if (stat(file, &st) < 0)
-		return ABSENT;
-	if (S_ISREG(st.st_mode))
-		return REGULAR;
-	return S_ISCHR(st.st_mode) ? NOWHERE : OTHER;
-}
-
 static int fail_nature(const char *file, struct mk_error *err)
 {
 	return mk_fail(err, MK_EHOST, "the kubeconfig '%s' is not a regular file", file);
@@ -375,12 +198,12 @@ static int fail_nature(const char *file, struct mk_error *err)
 static int merge_into(const char *file, const struct change *c, struct mk_error *err)
 {
 	mk_autofree char *folder = folder_of(file);
-	enum nature nature = nature_of(file);
+	enum mk_userconfig_nature nature = mk_userconfig_nature(file);
 	int r;
 
-	if (nature == NOWHERE)
+	if (nature == MK_USERCONFIG_NOWHERE)
 		return 0;
-	if (nature == OTHER)
+	if (nature == MK_USERCONFIG_OTHER)
 		return fail_nature(file, err);
 	r = mk_fs_exists(folder) ? 0 : mk_fs_mkdir_all(folder, 0700, err);
 	return r < 0 ? r : change_file(file, c, err);
@@ -405,14 +228,14 @@ int mk_userconfig_remove(const char *explicit_path, const char *name, struct mk_
 	struct change c = { .name = name };
 	mk_autostrlist files = { .items = NULL };
 	mk_autoerror first = { .code = MK_OK };
-	int r = find_files(explicit_path, &files, err);
+	int r = mk_userconfig_files(explicit_path, &files, err);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < files.count; i++) {
 		mk_autoerror why = { .code = MK_OK };
 
-		if (nature_of(files.items[i]) != REGULAR)
+		if (mk_userconfig_nature(files.items[i]) != MK_USERCONFIG_REGULAR)
 			continue;
 		if (change_file(files.items[i], &c, &why) < 0 && first.code == MK_OK)
 			mk_error_move(&first, &why);
@@ -450,11 +273,11 @@ int mk_userconfig_check(const char *explicit_path, struct mk_error *err)
 
 	if (r < 0)
 		return r;
-	if (nature_of(file) == NOWHERE)
+	if (mk_userconfig_nature(file) == MK_USERCONFIG_NOWHERE)
 		return 0;
-	if (nature_of(file) == OTHER)
+	if (mk_userconfig_nature(file) == MK_USERCONFIG_OTHER)
 		return fail_nature(file, err);
-	r = load(file, &root, err);
+	r = mk_userconfig_load(file, &root, err);
 	target = follow_links(file);
 	if (r == 0)
 		r = check_folder(file, err);

@@ -52,6 +52,13 @@ int mk_userconfig_merge(const char *explicit_path, const struct mk_userconfig_en
 int mk_userconfig_remove(
 	const char *explicit_path, const char *name, struct mk_error *err) MK_CHECKED;
 
+/**
+ * The client certificate, in PEM, that the first file with a user of that name has for
+ * it; `*ret_pem` is NULL when none has one. `*ret_path` is that file. Caller frees both.
+ */
+int mk_userconfig_cert(const char *explicit_path, const char *name, char **ret_pem, char **ret_path,
+	struct mk_error *err) MK_CHECKED;
+
 /** Append a kubeconfig that holds just this entry, as its current context. */
 int mk_userconfig_print(const struct mk_userconfig_entry *entry, struct mk_buf *ret,
 	struct mk_error *err) MK_CHECKED;
