@@ -85,6 +85,9 @@ extern const size_t mk_command_count;
 
 extern const struct mk_command mk_command_build_component;
 extern const struct mk_command mk_command_build_node_image;
+extern const struct mk_command mk_command_certs_check;
+extern const struct mk_command mk_command_certs_list;
+extern const struct mk_command mk_command_certs_renew;
 extern const struct mk_command mk_command_config_print;
 extern const struct mk_command mk_command_config_schema;
 extern const struct mk_command mk_command_config_validate;

@@ -100,13 +100,17 @@ int mk_bringup_read_image(struct mk_bringup *b, struct mk_error *err) MK_CHECKED
 int mk_bringup_read_engine(
 	struct mk_bringup *b, char **ret_engine, struct mk_error *err) MK_CHECKED;
 
-/** Certificates for every node of the plan: new CAs, or those of `source`. */
-int mk_bringup_make_bundle(
-	struct mk_bringup *b, const struct mk_pki_source *source, struct mk_error *err) MK_CHECKED;
+/** Certificates for every node of the plan: new CAs, or those of `source` after the turn. */
+int mk_bringup_make_bundle(struct mk_bringup *b, const struct mk_pki_source *source,
+	enum mk_pki_turn turn, struct mk_error *err) MK_CHECKED;
 
 /** Create, fill and start every fresh node of the plan, side by side, with this
  * profile. What was made before a failure carries the run's id. */
 int mk_nodes_make(struct mk_bringup *b, enum mk_profile profile, struct mk_error *err) MK_CHECKED;
+
+/** Give metrics-server the bundle's pair, and the API server its CAs, if the cluster
+ * has one; nothing else of it is applied. */
+int mk_bringup_renew_metrics(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
 /** Label the control planes with their role: a kubelet may not give itself one
  * (NodeRestriction). */

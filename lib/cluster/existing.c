@@ -119,13 +119,13 @@ static int connect_api(struct mk_bringup *b, const char *name, struct mk_error *
 }
 
 /* What does not change while others add and remove nodes. */
-static int read_cluster(
-	struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec, struct mk_error *err)
+static int read_cluster(struct mk_bringup *b, const char *name, bool must_run,
+	struct mk_cluster_spec *spec, struct mk_error *err)
 {
 	mk_autojson *first = NULL;
 	int r = mk_cluster_find(b->docker, name, &first, err);
 
-	if (r == 0 && !mk_streq(mk_json_str(first, "state", ""), "running"))
+	if (r == 0 && must_run && !mk_streq(mk_json_str(first, "state", ""), "running"))
 		r = fail_state(first, name, err);
 	if (r == 0)
 		r = read_spec(b, first, name, spec, err);
@@ -151,15 +151,27 @@ static int read_plan(struct mk_bringup *b, const struct mk_cluster_spec *spec, c
 	return mk_plan_of_nodes(nodes, spec, &b->subnet, &b->plan, err);
 }
 
-int mk_existing_read(
-	struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec, struct mk_error *err)
+static int read_all(struct mk_bringup *b, const char *name, bool must_run,
+	struct mk_cluster_spec *spec, struct mk_error *err)
 {
 	mk_autojson *nodes = NULL;
-	int r = read_cluster(b, name, spec, err);
+	int r = read_cluster(b, name, must_run, spec, err);
 
 	if (r == 0)
 		r = mk_cluster_nodes(b->docker, name, &nodes, err);
 	return r == 0 ? read_plan(b, spec, nodes, err) : r;
+}
+
+int mk_existing_read(
+	struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	return read_all(b, name, /* must_run= */ true, spec, err);
+}
+
+int mk_existing_read_at_rest(
+	struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec, struct mk_error *err)
+{
+	return read_all(b, name, /* must_run= */ false, spec, err);
 }
 
 /*
@@ -193,7 +205,7 @@ int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const c
 	int64_t run_ms, struct mk_kube_lock *ret_lock, struct mk_error *err)
 {
 	mk_autojson *nodes = NULL;
-	int r = read_cluster(b, name, spec, err);
+	int r = read_cluster(b, name, /* must_run= */ true, spec, err);
 
 	if (r == 0)
 		r = connect_api(b, name, err);
@@ -222,11 +234,11 @@ static int read_file(void *arg, const char *path, struct mk_buf *ret, struct mk_
 	return mk_container_read_file(source->docker, source->container, path, ret, err);
 }
 
-int mk_existing_make_secrets(struct mk_bringup *b, struct mk_error *err)
+int mk_existing_make_secrets(struct mk_bringup *b, enum mk_pki_turn turn, struct mk_error *err)
 {
 	struct source source = { b->docker, b->plan.nodes[0].container };
 	struct mk_pki_source files = { .read = read_file, .arg = &source };
 
 	mk_pki_bundle_free(MK_TAKE(b->pki));
-	return mk_bringup_make_bundle(b, &files, err);
+	return mk_bringup_make_bundle(b, &files, turn, err);
 }

@@ -28,8 +28,14 @@ int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const c
 int mk_existing_read(struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec,
 	struct mk_error *err) MK_CHECKED;
 
-/** Make certificates for the present plan, signed by the cluster's own CAs. */
-int mk_existing_make_secrets(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
+/** The same of a cluster whose nodes need not run. */
+int mk_existing_read_at_rest(struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec,
+	struct mk_error *err) MK_CHECKED;
+
+/** Make certificates for the present plan, signed by the cluster's own CAs, as they are
+ * after the turn. */
+int mk_existing_make_secrets(
+	struct mk_bringup *b, enum mk_pki_turn turn, struct mk_error *err) MK_CHECKED;
 
 /**
  * Tell the nodes what `before`, the plan they follow, and b's plan say differently:

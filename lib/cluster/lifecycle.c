@@ -2,6 +2,7 @@
 #include "lib/cluster/lifecycle.h"
 
 #include "lib/base/clock.h"
+#include "lib/cluster/certs_renew.h"
 #include "lib/cluster/cluster.h"
 #include "lib/docker/container.h"
 #include "lib/kube/watch.h"
@@ -118,21 +119,32 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 	return r == 0 ? wait_gateway(docker, nodes, deadline, err) : r;
 }
 
+static int start_nodes(struct mk_docker *docker, const char *name, const json_t *nodes,
+	int64_t deadline, bool *ret_renewed, struct mk_error *err)
+{
+	int r = mk_certs_renew_due(docker, name, deadline, ret_renewed, err);
+
+	return r == 0 ? for_nodes(docker, nodes, "start", NULL, err) : r;
+}
+
 /* Let every node run that does not, the stopped ones too if asked, and wait. */
 static int bring_back(struct mk_docker *docker, const char *name, bool stopped, int64_t deadline,
 	struct mk_error *err)
 {
 	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
 	mk_autojson *nodes = NULL;
+	bool renewed = false;
 	int r = list_nodes(docker, name, &nodes, err);
 
 	if (r == 0)
 		r = for_nodes(docker, nodes, "unpause", "paused", err);
 	if (r == 0 && stopped)
-		r = for_nodes(docker, nodes, "start", NULL, err);
+		r = start_nodes(docker, name, nodes, deadline, &renewed, err);
 	if (r == 0)
 		r = started_at(docker, nodes, &names, &since, err);
-	return r == 0 ? wait_cluster(docker, name, nodes, &names, &since, deadline, err) : r;
+	if (r == 0)
+		r = wait_cluster(docker, name, nodes, &names, &since, deadline, err);
+	return r == 0 && renewed ? mk_certs_renew_rest(docker, name, deadline, err) : r;
 }
 
 int mk_cluster_start(

@@ -14,7 +14,8 @@ int mk_cluster_stop(struct mk_docker *docker, const char *name, struct mk_error 
 /**
  * Start every node, and wait until the API answers, each kubelet has reported
  * since, all nodes are Ready and, with OpenFaaS, the gateway answers. MK_ETIMEOUT
- * says what is missing at `deadline`.
+ * says what is missing at `deadline`. Certificates that expire within 30 days, or have
+ * expired, are renewed on the way, also the one in the user's kubeconfig.
  */
 int mk_cluster_start(struct mk_docker *docker, const char *name, int64_t deadline,
 	struct mk_error *err) MK_CHECKED;

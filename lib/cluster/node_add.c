@@ -141,7 +141,7 @@ static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
 	if (r == 0 && brings_balancer(a))
 		r = mk_userconfig_check(a->options->kubeconfig, err);
 	if (r == 0)
-		r = mk_existing_make_secrets(b, err);
+		r = mk_existing_make_secrets(b, MK_PKI_STAY, err);
 	if (r == 0)
 		*ret_note = count == 1 ? mk_xstrdup(new_node(a)->name)
 				       : mk_xasprintf("%zu workers", count);

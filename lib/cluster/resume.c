@@ -154,7 +154,7 @@ int mk_step_find(struct mk_bringup *b, char **ret_note, struct mk_error *err)
 	if (r == 0)
 		r = check_same(&b->begun, wanted, err);
 	if (r == 0)
-		r = mk_existing_make_secrets(b, err);
+		r = mk_existing_make_secrets(b, MK_PKI_STAY, err);
 	b->resuming = r == 0;
 	if (r == 0)
 		*ret_note = mk_xasprintf("%zu nodes", b->plan.count);

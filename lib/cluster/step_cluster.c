@@ -169,6 +169,40 @@ int mk_step_start_addons(struct mk_bringup *b, char **ret_note, struct mk_error 
 	return mk_kube_apply(b->kube, objects, err);
 }
 
+/* The rest of metrics-server may be as the user has changed it. */
+static json_t *only_trust(const json_t *objects)
+{
+	json_t *some = json_array();
+	const json_t *object;
+	size_t i;
+
+	json_array_foreach (objects, i, object) {
+		const char *kind = mk_json_str(object, "kind", "");
+
+		if (mk_streq(kind, "Secret") || mk_streq(kind, "APIService"))
+			(void)json_array_append(some, (json_t *)(uintptr_t)object);
+	}
+	return some;
+}
+
+int mk_bringup_renew_metrics(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autorender render = mk_render_init();
+	mk_autojson *objects = json_array();
+	mk_autojson *some = NULL;
+	int r = b->spec->metrics ? set_variables(b, &render, err) : 0;
+
+	if (r < 0 || !b->spec->metrics)
+		return r;
+	r = add_objects(&render, "objects/metrics.yaml", objects, err);
+	if (r == 0)
+		r = add_metrics_secret(b, objects, err);
+	if (r < 0)
+		return r;
+	some = only_trust(objects);
+	return mk_kube_apply(b->kube, some, err);
+}
+
 int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autojson *nodes = json_array();

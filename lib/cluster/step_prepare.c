@@ -219,8 +219,8 @@ int mk_step_check_host(struct mk_bringup *b, char **ret_note, struct mk_error *e
 	return 0;
 }
 
-int mk_bringup_make_bundle(
-	struct mk_bringup *b, const struct mk_pki_source *source, struct mk_error *err)
+int mk_bringup_make_bundle(struct mk_bringup *b, const struct mk_pki_source *source,
+	enum mk_pki_turn turn, struct mk_error *err)
 {
 	mk_autofree struct mk_pki_node *nodes = mk_xcalloc(
 		b->plan.kube_count, sizeof(struct mk_pki_node));
@@ -235,6 +235,7 @@ int mk_bringup_make_bundle(
 		.api_sans = &sans,
 		.nodes = nodes,
 		.node_count = b->plan.kube_count,
+		.turn = turn,
 	};
 	const char *remote = mk_docker_remote_host(b->docker);
 	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
@@ -269,5 +270,5 @@ int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error 
 	/* 160 random bits, more than the 128 that are asked for. */
 	if (r == 0)
 		r = mk_random_hex(20, &b->password, err);
-	return r == 0 ? mk_bringup_make_bundle(b, NULL, err) : r;
+	return r == 0 ? mk_bringup_make_bundle(b, NULL, MK_PKI_STAY, err) : r;
 }

@@ -297,3 +297,35 @@ int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *name
 	return wait_wanted(kube, &wanted, "/apis/apps/v1/deployments", "available", deadline,
 		judge_deployment, err);
 }
+
+/* API servers keep one slice for all of them. */
+static int judge_endpoints(
+	void *payload, const char *type, const json_t *object, struct mk_error *err)
+{
+	struct wanted *wanted = payload;
+	const json_t *endpoint;
+	size_t i;
+
+	(void)err;
+	for (i = 0; i < wanted->names->count; i++)
+		note(wanted, wanted->names->items[i], false);
+	if (mk_streq(type, "DELETED"))
+		return 0;
+	json_array_foreach (json_object_get(object, "endpoints"), i, endpoint) {
+		const json_t *addresses = json_object_get(endpoint, "addresses");
+
+		note(wanted, json_string_value(json_array_get(addresses, 0)), true);
+	}
+	return wanted->left == 0 ? 1 : 0;
+}
+
+int mk_kube_wait_api_endpoints(struct mk_kube *kube, const struct mk_strlist *addresses,
+	int64_t deadline, struct mk_error *err)
+{
+	struct wanted wanted = { .names = addresses };
+
+	return wait_wanted(kube, &wanted,
+		"/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+		"?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes",
+		"reachable for pods", deadline, judge_endpoints, err);
+}

@@ -53,4 +53,9 @@ typedef void (*mk_available_report)(void *payload, const char *name, size_t left
 int mk_kube_wait_deployments(struct mk_kube *kube, const struct mk_strlist *names, int64_t deadline,
 	mk_available_report report, void *payload, struct mk_error *err) MK_CHECKED;
 
+/** Wait until pods reach all these addresses as the API: the service "kubernetes" has
+ * them as endpoints. An API server takes its own out when it ends. */
+int mk_kube_wait_api_endpoints(struct mk_kube *kube, const struct mk_strlist *addresses,
+	int64_t deadline, struct mk_error *err) MK_CHECKED;
+
 #endif
