@@ -119,6 +119,13 @@ static char *common_name(const struct mk_pki_row *row, const char *node)
 	return mk_xasprintf("%.*s%s", (int)(mark - row->common_name), row->common_name, node);
 }
 
+static int64_t lifetime(const struct mk_pki_spec *spec, const struct mk_pki_row *row)
+{
+	int64_t given = row->usages & MK_CERT_CA ? spec->ca_lifetime_s : spec->lifetime_s;
+
+	return given > 0 ? given : mk_pki_row_lifetime(row);
+}
+
 static int make_cert(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
 	const struct mk_pki_row *row, size_t node, struct mk_error *err)
 {
@@ -131,7 +138,7 @@ static int make_cert(const struct mk_pki_bundle *bundle, const struct mk_pki_spe
 		.organizations = &groups,
 		.sans = &sans,
 		.usages = row->usages,
-		.lifetime_s = mk_pki_row_lifetime(row),
+		.lifetime_s = lifetime(spec, row),
 	};
 	const struct mk_pki_secret *ca;
 	int r = collect_sans(spec, row, node, &sans, err);
@@ -146,14 +153,6 @@ static int make_cert(const struct mk_pki_bundle *bundle, const struct mk_pki_spe
 	return mk_cert_sign(&request, secret->key, ca->cert, ca->key, &secret->cert, err);
 }
 
-static enum mk_key_kind key_kind(const struct mk_pki_spec *spec, const struct mk_pki_row *row)
-{
-	/* Kubernetes signs tokens with RSA or ECDSA keys only (pkg/serviceaccount/jwt.go). */
-	if (row->form == MK_PKI_SIGNING && spec->key_kind == MK_KEY_ED25519)
-		return MK_KEY_EC_P256;
-	return spec->key_kind;
-}
-
 int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
 	const struct mk_pki_row *row, size_t node, struct mk_error *err)
 {
@@ -164,7 +163,7 @@ int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_s
 		return mk_fail_interrupted(err);
 	if (secret->key)
 		return 0;
-	r = mk_key_new(key_kind(spec, row), &secret->key, err);
+	r = mk_key_new(mk_pki_row_key_kind(row, spec->key_kind), &secret->key, err);
 	if (r == 0 && row->common_name)
 		r = make_cert(bundle, spec, row, node, err);
 	if (r < 0 && row->per_node)

@@ -37,13 +37,15 @@ enum mk_pki_turn {
 };
 
 /** The cluster to make secrets for. All pointers are borrowed, and none is
- * needed once mk_pki_bundle_new is back. */
+ * needed once mk_pki_bundle_new is back. A certificate ends with its CA at the latest. */
 struct mk_pki_spec {
-	const char *cluster; /* its name, for kubeconfigs */
-	enum mk_key_kind key_kind;
-	const char *dns_domain; /* of services; NULL is "cluster.local" */
-	const char *service_ip; /* of the service "kubernetes": the first of the service CIDR */
-	const char *server;     /* the API's URL for kubelets and kube-proxies */
+	const char *cluster;       /* its name, for kubeconfigs */
+	enum mk_key_kind key_kind; /* mk_pki_row_key_kind says what keeps to it */
+	int64_t lifetime_s;        /* of all but CAs, from now on; 0 is the table's */
+	int64_t ca_lifetime_s;     /* of CAs likewise */
+	const char *dns_domain;    /* of services; NULL is "cluster.local" */
+	const char *service_ip;    /* of the service "kubernetes": the first of the service CIDR */
+	const char *server;        /* the API's URL for kubelets and kube-proxies */
 	/* Further names and addresses of the API: the load balancer's, the user's. */
 	const struct mk_strlist *api_sans;
 	const struct mk_pki_node *nodes;

@@ -101,6 +101,14 @@ const struct mk_pki_row *mk_pki_row_find(const char *name)
 	return NULL;
 }
 
+enum mk_key_kind mk_pki_row_key_kind(const struct mk_pki_row *row, enum mk_key_kind wanted)
+{
+	/* Kubernetes signs tokens with RSA or ECDSA keys only (pkg/serviceaccount/jwt.go). */
+	if (row->form == MK_PKI_SIGNING && wanted == MK_KEY_ED25519)
+		return MK_KEY_EC_P256;
+	return wanted;
+}
+
 int64_t mk_pki_row_lifetime(const struct mk_pki_row *row)
 {
 	return row->usages & MK_CERT_CA ? 3650 * DAY_S : 365 * DAY_S;

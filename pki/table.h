@@ -54,6 +54,10 @@ const struct mk_pki_row *mk_pki_rows(size_t *ret_count);
 /** The row of this name, or NULL. */
 const struct mk_pki_row *mk_pki_row_find(const char *name);
 
+/** The kind of a row's key where the cluster is to have `wanted` ones: that, or
+ * MK_KEY_EC_P256 for what cannot be Ed25519. */
+enum mk_key_kind mk_pki_row_key_kind(const struct mk_pki_row *row, enum mk_key_kind wanted);
+
 /** Seconds a certificate of this row is valid: 10 years for a CA, else one. */
 int64_t mk_pki_row_lifetime(const struct mk_pki_row *row);
 

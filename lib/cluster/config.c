@@ -12,10 +12,11 @@
 #define KIND_GROUP "kind.x-k8s.io/"
 
 const struct mk_config_names mk_config_own_names = {
-	.mounts = "mounts", .ports = "ports", .own = true
+	.mounts = "mounts", .ports = "ports", .validity = "certificates.validity", .own = true
 };
-const struct mk_config_names mk_config_kind_names = { .mounts = "extraMounts",
-	.ports = "extraPortMappings" };
+const struct mk_config_names mk_config_kind_names = {
+	.mounts = "extraMounts", .ports = "extraPortMappings", .validity = "kubeadmConfigPatches"
+};
 
 /* The flags that stand in the file itself; those of kind's files come in patches. */
 static void check_flags(struct mk_decode *d, struct mk_cluster_spec *spec)

@@ -7,6 +7,7 @@
 #include "lib/cluster/config_syntax.h"
 
 #include "lib/base/fs.h"
+#include "lib/cluster/quantity.h"
 
 /* Judge a string by itself once more: flags may have replaced what the file said. */
 static void check_string(struct mk_decode *d, const char *path, const char *value,
@@ -155,12 +156,30 @@ static void check_taints(struct mk_decode *d, const struct mk_cluster_spec *spec
 	}
 }
 
+static void check_validity(
+	struct mk_decode *d, const struct mk_cluster_spec *spec, const char *place)
+{
+	mk_autoerror err = { .code = MK_OK };
+	int64_t leaf, ca;
+
+	if (mk_decode_is_bad(d, place) || mk_decode_is_bad(d, "certificates.caValidity") ||
+		mk_quantity_seconds(spec->cert_validity, &leaf, &err) < 0 ||
+		mk_quantity_seconds(spec->ca_validity, &ca, &err) < 0)
+		return;
+	if (leaf > ca)
+		mk_decode_problem(d, place,
+			"certificates are to be valid for %.40s, but their CA for %.40s only: none "
+			"can outlive it",
+			spec->cert_validity, spec->ca_validity);
+}
+
 void mk_config_check(struct mk_decode *d, const struct mk_cluster_spec *spec,
 	const struct mk_config_names *names, unsigned flags)
 {
 	check_string(d, "name", spec->name, mk_cluster_name_check);
 	check_string(d, "image", spec->image, mk_check_image);
 	check_string(d, "networking.apiServerAddress", spec->api_address, mk_check_address);
+	check_validity(d, spec, names->validity);
 	check_counts(d, spec);
 	check_images(d, spec);
 	mk_config_check_networks(d, spec);

@@ -19,7 +19,8 @@ extern const char *const mk_config_kinds[];   /* "Cluster" */
 /** What the fields are called in the file that is read: one check for two formats. */
 struct mk_config_names {
 	const char *mounts, *ports;
-	bool own; /* mkcluster.dev/v1, which has keys for all ports */
+	const char *validity; /* the place of it */
+	bool own;             /* mkcluster.dev/v1, which has keys for all ports */
 };
 
 extern const struct mk_config_names mk_config_own_names, mk_config_kind_names;

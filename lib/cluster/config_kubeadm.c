@@ -172,6 +172,39 @@ static void check_same(const struct patch *p, const char *rest, const char *valu
 		mk_decode_problem(p->d, place, "is %s here: %s", ours, key);
 }
 
+/* What v1beta4 brought; a patch without a version is of any. */
+static bool is_new(const struct patch *p, const char *rest, const char *version)
+{
+	mk_autofree char *place = at(p, rest);
+
+	if (!version || mk_streq(version, "kubeadm.k8s.io/v1beta4"))
+		return true;
+	mk_decode_problem(p->d, place, "is not in %s, but in kubeadm.k8s.io/v1beta4", version);
+	return false;
+}
+
+static void take_duration(const struct patch *p, const char *rest, const char *version,
+	const char *value, char **member)
+{
+	if (!value || !is_new(p, rest, version))
+		return;
+	free(*member);
+	*member = mk_xstrdup(value);
+}
+
+static void take_certificates(const struct patch *p, const struct mk_kubeadm_cluster *c)
+{
+	mk_autoerror err = { .code = MK_OK };
+
+	if (c->algorithm && is_new(p, "encryptionAlgorithm", c->api_version) &&
+		mk_key_kind_parse(c->algorithm, &p->spec->cert_algorithm, &err) < 0)
+		mk_decode_problem(p->d, p->path, "%s", err.message);
+	take_duration(p, "certificateValidityPeriod", c->api_version, c->validity,
+		&p->spec->cert_validity);
+	take_duration(p, "caCertificateValidityPeriod", c->api_version, c->ca_validity,
+		&p->spec->ca_validity);
+}
+
 static void take_cluster(const struct patch *p, const json_t *value)
 {
 	struct mk_kubeadm_cluster c = { .kind = NULL };
@@ -188,6 +221,7 @@ static void take_cluster(const struct patch *p, const json_t *value)
 		"networking.serviceSubnet of the file says it");
 	check_same(p, "networking.dnsDomain", c.dns_domain, "cluster.local",
 		"it stands in certificates, too");
+	take_certificates(p, &c);
 	mk_decode_release(&mk_kubeadm_cluster_table, &c);
 }
 

@@ -29,6 +29,7 @@ struct mk_kubeadm_cluster {
 	struct mk_kubeadm_component api_server, controller_manager, scheduler;
 	json_t *etcd_args;
 	char *pod_subnet, *service_subnet, *dns_domain;
+	char *algorithm, *validity, *ca_validity; /* of certificates */
 };
 
 /** InitConfiguration and JoinConfiguration. */

@@ -21,6 +21,9 @@
 static const char *const versions[] = { "kubeadm.k8s.io/v1beta4", "kubeadm.k8s.io/v1beta3",
 	"kubeadm.k8s.io/v1beta2", NULL };
 
+/* kubeadm's ECDSA-P384 is none of ours, and our Ed25519 none of kubeadm's. */
+static const char *const algorithms[] = { "ECDSA-P256", "RSA-2048", "RSA-3072", "RSA-4096", NULL };
+
 #define VOLUME(member) offsetof(struct mk_kubeadm_volume, member)
 
 static const struct mk_field volume_fields[] = {
@@ -123,9 +126,18 @@ static const struct mk_field cluster_fields[] = {
 	REFUSED("controlPlaneEndpoint",
 		"is not supported: networking.apiServerAddress and apiServerPort say it"),
 	REFUSED("certificatesDir", OWN_CERTS),
-	REFUSED("encryptionAlgorithm", OWN_CERTS),
-	REFUSED("certificateValidityPeriod", OWN_CERTS),
-	REFUSED("caCertificateValidityPeriod", OWN_CERTS),
+	{ .key = "encryptionAlgorithm",
+		.kind = MK_FIELD_STRING,
+		.choices = algorithms,
+		.offset = CLUSTER(algorithm) },
+	{ .key = "certificateValidityPeriod",
+		.kind = MK_FIELD_STRING,
+		.check = mk_check_validity,
+		.offset = CLUSTER(validity) },
+	{ .key = "caCertificateValidityPeriod",
+		.kind = MK_FIELD_STRING,
+		.check = mk_check_validity,
+		.offset = CLUSTER(ca_validity) },
 	REFUSED("useHyperKubeImage", IN_IMAGE),
 };
 const struct mk_table mk_kubeadm_cluster_table = MK_TABLE(

@@ -12,6 +12,8 @@
 #define DIGITS "0123456789"
 #define SMALL "abcdefghijklmnopqrstuvwxyz"
 
+#define MAX_VALIDITY_S ((int64_t)876000 * 3600)
+
 static bool is_of(const char *s, const char *set)
 {
 	return strspn(s, set) == strlen(s);
@@ -112,6 +114,19 @@ int mk_check_memory(const char *value, struct mk_error *err)
 			err, MK_EUSAGE, "a node does not start with %.40s: at least 256Mi", value);
 	if (r == 0 && bytes > (int64_t)1 << 50)
 		return mk_fail(err, MK_EUSAGE, "no host has %.40s of memory", value);
+	return r;
+}
+
+int mk_check_validity(const char *value, struct mk_error *err)
+{
+	int64_t seconds;
+	int r = mk_quantity_seconds(value, &seconds, err);
+
+	if (r == 0 && seconds < 60)
+		return mk_fail(err, MK_EUSAGE,
+			"a cluster does not come up within %.40s: at least 1m", value);
+	if (r == 0 && seconds > MAX_VALIDITY_S)
+		return mk_fail(err, MK_EUSAGE, "%.40s is more than 100 years, 876000h", value);
 	return r;
 }
 

@@ -28,6 +28,9 @@ int mk_check_cpus(const char *value, struct mk_error *err) MK_CHECKED;
 /** Memory of a node, enough to start. */
 int mk_check_memory(const char *value, struct mk_error *err) MK_CHECKED;
 
+/** How long a certificate is valid, a Go duration: a minute to a hundred years. */
+int mk_check_validity(const char *value, struct mk_error *err) MK_CHECKED;
+
 /** A qualified name, "example.com/key": of labels and taints
  * (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/). */
 int mk_check_qualified_name(const char *value, struct mk_error *err) MK_CHECKED;

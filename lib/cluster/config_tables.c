@@ -14,6 +14,10 @@ const char *const mk_config_proxy_modes[] = { "iptables", "nftables", "none", NU
 const char *const mk_config_taint_effects[] = { "NoSchedule", "PreferNoSchedule", "NoExecute",
 	NULL };
 
+/* In the order of enum mk_key_kind. */
+static const char *const algorithms[] = { "ECDSA-P256", "RSA-2048", "RSA-3072", "RSA-4096",
+	"Ed25519", NULL };
+
 static const char *const api_versions[] = { "mkcluster.dev/v1", NULL };
 static const char *const profiles[] = { "auto", "privileged", "restricted", NULL };
 static const char *const ip_families[] = { "ipv4", NULL };
@@ -21,6 +25,7 @@ static const char *const counts[] = { "controlPlanes", "workers", NULL };
 
 #define NAME_PATTERN "^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 #define CIDR_PATTERN "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$"
+#define DURATION_PATTERN "^([0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h))+$"
 #define ADDRESS_PATTERN "^[0-9]{1,3}(\\.[0-9]{1,3}){3}$"
 
 #define MOUNT(member) offsetof(struct mk_mount_spec, member)
@@ -295,6 +300,27 @@ static const struct mk_field metrics_fields[] = {
 };
 FILE_TABLE(metrics);
 
+static const struct mk_field certificates_fields[] = {
+	{ .key = "algorithm",
+		.kind = MK_FIELD_CHOICE,
+		.choices = algorithms,
+		.offset = AT(cert_algorithm),
+		.help = "Of the keys; what cannot be Ed25519 is ECDSA-P256 then." },
+	{ .key = "validity",
+		.kind = MK_FIELD_STRING,
+		.check = mk_check_validity,
+		.offset = AT(cert_validity),
+		.pattern = DURATION_PATTERN,
+		.help = "How long all but the CAs' are valid: 8760h, 90m." },
+	{ .key = "caValidity",
+		.kind = MK_FIELD_STRING,
+		.check = mk_check_validity,
+		.offset = AT(ca_validity),
+		.pattern = DURATION_PATTERN,
+		.help = "How long the CAs' are valid; no other certificate outlives them." },
+};
+FILE_TABLE(certificates);
+
 static const struct mk_field etcd_fields[] = {
 	{ .key = "unsafeNoFsync",
 		.kind = MK_FIELD_BOOL,
@@ -427,6 +453,7 @@ static const struct mk_field fields[] = {
 		.kind = MK_FIELD_STRING_LIST,
 		.offset = AT(ca_certificates),
 		.help = "PEM, or files of it relative to this one, that nodes trust." },
+	GROUP("certificates", "The cluster's own certificates.", certificates),
 	GROUP("etcd", NULL, etcd),
 	{ .key = "featureGates",
 		.kind = MK_FIELD_BOOL_MAP,

@@ -67,3 +67,48 @@ int mk_quantity_bytes(const char *text, int64_t *ret, struct mk_error *err)
 	*ret = (int64_t)bytes;
 	return 0;
 }
+
+/* The first part of a duration, "1h" of "1h30m", in billionths of a second. False when
+ * there is none. */
+static bool take_time(const char **text, uint64_t *ret_nano)
+{
+	static const struct {
+		const char *name;
+		uint64_t nano;
+	} units[] = { { "ns", 1 }, { "us", 1000 }, { "ms", 1000000 }, { "s", NANO },
+		{ "m", 60ULL * NANO }, { "h", 3600ULL * NANO } };
+	uint64_t whole, nano;
+	const char *unit;
+
+	if (!split(*text, &whole, &nano, &unit) || unit == *text)
+		return false;
+	for (size_t i = 0; i < MK_ARRAY_LEN(units); i++) {
+		size_t len = strcspn(unit, DIGITS ".");
+
+		if (len != strlen(units[i].name) || strncmp(unit, units[i].name, len) != 0 ||
+			whole > INT64_MAX / units[i].nano)
+			continue;
+		*ret_nano = whole * units[i].nano +
+			(uint64_t)((double)nano / NANO * (double)units[i].nano);
+		*text = unit + len;
+		return true;
+	}
+	return false;
+}
+
+int mk_quantity_seconds(const char *text, int64_t *ret, struct mk_error *err)
+{
+	const char *rest = text;
+	uint64_t total = 0, part;
+
+	do {
+		if (!take_time(&rest, &part) || part > INT64_MAX - total)
+			return mk_fail(err, MK_EUSAGE,
+				"'%.40s' is not a duration like 8760h, 90m or 1h30m", text);
+		total += part;
+	} while (*rest);
+	if (total < NANO)
+		return mk_fail(err, MK_EUSAGE, "'%.40s' is less than a second", text);
+	*ret = (int64_t)(total / NANO);
+	return 0;
+}

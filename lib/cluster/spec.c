@@ -20,6 +20,9 @@ struct mk_cluster_spec mk_cluster_spec_init(void)
 		.api_address = mk_xstrdup("127.0.0.1"),
 		.gateway_port = MK_GATEWAY_PORT,
 		.registry_port = MK_REGISTRY_PORT,
+		.cert_algorithm = MK_KEY_EC_P256,
+		.cert_validity = mk_xstrdup("8760h"),
+		.ca_validity = mk_xstrdup("87600h"),
 	};
 }
 
@@ -80,6 +83,8 @@ void mk_cluster_spec_done(struct mk_cluster_spec *spec)
 	free(spec->service_subnet);
 	free(spec->node_subnet);
 	free(spec->api_address);
+	free(spec->cert_validity);
+	free(spec->ca_validity);
 	done_lists(spec);
 	*spec = (struct mk_cluster_spec){ .name = NULL };
 }

@@ -8,6 +8,7 @@
 
 #include "lib/base/json.h"
 #include "lib/base/str.h"
+#include "pki/key.h"
 
 #define MK_DEFAULT_NAME "mkcluster"
 #define MK_DEFAULT_IMAGE "mkcluster/node:v1.36.3"
@@ -112,6 +113,11 @@ struct mk_cluster_spec {
 	bool no_cni; /* the user brings one */
 	struct mk_strlist dns_search;
 	bool dns_search_given; /* an empty list says: none at all */
+
+	/* What the cluster's own certificates are made of. */
+	enum mk_key_kind cert_algorithm; /* where it can be; pki/table.h says where not */
+	char *cert_validity;             /* "8760h": of all but the CAs */
+	char *ca_validity;               /* no shorter */
 
 	/* Further settings of the components; NULL: none. */
 	json_t *feature_gates;  /* name -> bool, of every component */

@@ -7,6 +7,7 @@
 #include "lib/cluster/host.h"
 #include "lib/cluster/node_containerd.h"
 #include "lib/cluster/node_host.h"
+#include "lib/cluster/quantity.h"
 #include "lib/docker/container.h"
 #include "lib/docker/image.h"
 #include "lib/kube/userconfig.h"
@@ -230,7 +231,7 @@ int mk_bringup_make_bundle(struct mk_bringup *b, const struct mk_pki_source *sou
 	struct mk_cidr services;
 	struct mk_pki_spec spec = {
 		.cluster = b->spec->name,
-		.key_kind = MK_KEY_EC_P256,
+		.key_kind = b->spec->cert_algorithm,
 		.server = server,
 		.api_sans = &sans,
 		.nodes = nodes,
@@ -240,6 +241,10 @@ int mk_bringup_make_bundle(struct mk_bringup *b, const struct mk_pki_source *sou
 	const char *remote = mk_docker_remote_host(b->docker);
 	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
 
+	if (r == 0)
+		r = mk_quantity_seconds(b->spec->cert_validity, &spec.lifetime_s, err);
+	if (r == 0)
+		r = mk_quantity_seconds(b->spec->ca_validity, &spec.ca_lifetime_s, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < b->plan.kube_count; i++)

@@ -13,7 +13,8 @@ HEAD = "apiVersion: mkcluster.dev/v1\nkind: Cluster\n"
 # Beyond a JSON Schema: rules between fields, sums, and what strings mean.
 BEYOND_SCHEMA = {
     "addresses", "address-without-subnet", "api-port", "args", "containerd", "even", "even-nodes",
-    "image", "no-addresses", "no-control-plane", "no-room", "overlap", "subnets"}
+    "image", "no-addresses", "no-control-plane", "no-room", "overlap", "own-certificates-order",
+    "own-certificates-short", "subnets"}
 NO_YAML = {"anchors", "not-yaml", "two-documents"}
 
 

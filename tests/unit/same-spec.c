@@ -128,6 +128,9 @@ void assert_same_spec(const struct mk_cluster_spec *a, const struct mk_cluster_s
 	assert_int_equal(a->metrics, b->metrics);
 	assert_int_equal(a->unsafe_etcd, b->unsafe_etcd);
 	assert_int_equal(a->profile, b->profile);
+	assert_int_equal(a->cert_algorithm, b->cert_algorithm);
+	same_string(a->cert_validity, b->cert_validity);
+	same_string(a->ca_validity, b->ca_validity);
 	same_networking(a, b);
 	same_components(a, b);
 	assert_int_equal(a->node_count, b->node_count);

@@ -47,6 +47,27 @@ static void test_quantities(void **state)
 	}
 }
 
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} cases[] = { { "8760h", 31536000 }, { "1h30m", 5400 }, { "1.5h", 5400 }, { "90s", 90 },
+		{ "1m0.5s", 60 }, { "1500ms", 1 }, { "2562047h", 9223369200 }, { "2562048h", 0 },
+		{ "2562047h60m", 0 }, { "999ms", 0 }, { "0s", 0 }, { "", 0 }, { "5", 0 },
+		{ "h", 0 }, { "1h5", 0 }, { "-1h", 0 }, { "1d", 0 }, { "1H", 0 }, { "1h 5m", 0 },
+		{ "1.h", 0 }, { "99999999999999999999h", 0 }, { "5000000000000000000ms", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		int64_t seconds = 0;
+
+		assert_int_equal(mk_quantity_seconds(cases[i].text, &seconds, &w.err),
+			cases[i].seconds ? 0 : -MK_EUSAGE);
+		assert_int_equal(seconds, cases[i].seconds);
+	}
+}
+
 #define autoplan MK_CLEANUP(mk_plan_done) struct mk_plan
 
 /* A settled spec of so many nodes. */
@@ -249,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_quantities),
+		TEST(test_durations),
 		TEST(test_fixed_addresses),
 		TEST(test_sizes_of_subnets),
 		TEST(test_refused_addresses),

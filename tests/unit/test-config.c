@@ -269,6 +269,41 @@ static void test_certificates(void **state)
 	assert_null(strstr(bundle, "Certificate:"));
 }
 
+/* The algorithms of the config file are those of keys, and in their order. */
+static void test_algorithms(void **state)
+{
+	(void)state;
+	for (int i = MK_KEY_EC_P256; i <= MK_KEY_ED25519; i++) {
+		mk_autospec spec = mk_cluster_spec_init();
+		mk_autojson *value = NULL;
+
+		spec.cert_algorithm = (enum mk_key_kind)i;
+		value = mk_cluster_spec_value(&spec);
+		assert_string_equal(mk_json_str(value, "certificates.algorithm", ""),
+			mk_key_kind_name((enum mk_key_kind)i));
+		assert_round_trip(&spec, "algorithm");
+	}
+}
+
+static void test_own_certificates(void **state)
+{
+	mk_autospec plain = mk_cluster_spec_init(), own = mk_cluster_spec_init(),
+		    kind = mk_cluster_spec_init();
+
+	(void)state;
+	assert_int_equal(plain.cert_algorithm, MK_KEY_EC_P256);
+	assert_string_equal(plain.cert_validity, "8760h");
+	assert_string_equal(plain.ca_validity, "87600h");
+	load_named("good/own-certificates.yaml", &own);
+	assert_int_equal(own.cert_algorithm, MK_KEY_ED25519);
+	assert_string_equal(own.cert_validity, "5m");
+	assert_string_equal(own.ca_validity, "1h30m");
+	load_named("kind/certificates.yaml", &kind);
+	assert_int_equal(kind.cert_algorithm, MK_KEY_RSA_3072);
+	assert_string_equal(kind.cert_validity, "48h");
+	assert_string_equal(kind.ca_validity, "43800h");
+}
+
 /* The largest cluster, and one that is too large to be kept. */
 static void test_sizes(void **state)
 {
@@ -325,6 +360,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_kind_ports),
 		cmocka_unit_test(test_kind_proxy),
 		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_own_certificates),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_schema),
 	};

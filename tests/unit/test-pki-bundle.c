@@ -354,6 +354,33 @@ static void test_ed25519(void **state)
 	assert_int_equal(mk_key_kind(mk_pki_bundle_key(bundle, "sa", 0)), MK_KEY_EC_P256);
 }
 
+static void assert_lasts(const struct mk_pki_bundle *bundle, const char *name, int64_t seconds)
+{
+	const struct mk_cert *cert = mk_pki_bundle_cert(bundle, name, 0);
+
+	assert_in_range(
+		mk_cert_not_before(cert), time(NULL) - MK_CERT_SKEW_S - 5, time(NULL) - 300);
+	assert_in_range(mk_cert_not_after(cert), time(NULL) + seconds - 5, time(NULL) + seconds);
+}
+
+/* Of a spec for every row, and none outlives its CA. */
+static void test_lifetimes(void **state)
+{
+	struct mk_pki_spec brief = spec;
+
+	(void)state;
+	for (int64_t leaf = 300; leaf <= 1200; leaf += 900) {
+		mk_autoerror err = { 0 };
+		mk_autopki *bundle = NULL;
+
+		brief.lifetime_s = leaf;
+		brief.ca_lifetime_s = 600;
+		assert_ok(mk_pki_bundle_new(&brief, &bundle, &err), err);
+		for (size_t i = 0; i < MK_ARRAY_LEN(expected); i++)
+			assert_lasts(bundle, expected[i].name, i < 3 || leaf > 600 ? 600 : leaf);
+	}
+}
+
 static void test_interrupt(void **state)
 {
 	mk_autoerror err = { 0 };
@@ -380,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_specs_refused),
 		cmocka_unit_test(test_ed25519),
+		cmocka_unit_test(test_lifetimes),
 		cmocka_unit_test(test_interrupt),
 	};
 
