@@ -167,6 +167,9 @@ static const char *key_usage(const struct order *order)
 {
 	if (order->request->usages & MK_CERT_CA)
 		return "critical,keyCertSign,cRLSign";
+	/* Nobody encrypts to a client (RFC 5280, section 4.2.1.12). */
+	if (order->request->usages == MK_CERT_CLIENT)
+		return "critical,digitalSignature";
 	switch (mk_key_kind(order->key)) {
 	case MK_KEY_RSA_2048:
 	case MK_KEY_RSA_3072:
