@@ -74,14 +74,17 @@ static int add_local_sans(struct mk_sans *ret, struct mk_error *err)
  * that machine, the nodes by each other's names. */
 static int add_api_sans(const struct mk_pki_spec *spec, struct mk_sans *ret, struct mk_error *err)
 {
+	const char *domain = spec->dns_domain ? spec->dns_domain : "cluster.local";
 	mk_autostrlist names = { 0 };
 	int r = mk_sans_add_ip(ret, spec->service_ip, err);
 
 	mk_strlist_add(&names, "kubernetes");
 	mk_strlist_add(&names, "kubernetes.default");
 	mk_strlist_add(&names, "kubernetes.default.svc");
-	mk_strlist_addf(&names, "kubernetes.default.svc.%s",
-		spec->dns_domain ? spec->dns_domain : "cluster.local");
+	mk_strlist_addf(&names, "kubernetes.default.svc.%s", domain);
+	/* No DNS has these, but the certificates of Kubernetes the hard way do. */
+	mk_strlist_add(&names, "kubernetes.default.svc.cluster");
+	mk_strlist_addf(&names, "kubernetes.svc.%s", domain);
 	mk_strlist_add(&names, "host.docker.internal");
 	for (size_t i = 0; r == 0 && i < names.count; i++)
 		r = mk_sans_add_dns(ret, names.items[i], err);

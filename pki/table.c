@@ -45,7 +45,9 @@ static const struct mk_pki_row rows[] = {
 	{ "front-proxy-ca", "front-proxy-ca",
 		NULL, NULL, CA, 0, PAIR, CONTROL, CONTROL, false },
 
-	/* Signs and checks service account tokens. */
+	/* Signs and checks service account tokens: never Ed25519, for which kube-apiserver
+	 * and kube-controller-manager end with "unknown private key type". All other rows
+	 * can be of any kind: Kubernetes, etcd, client-go and OpenSSL take them. */
 	{ "sa", NULL,
 		NULL, NULL, 0, 0, MK_PKI_SIGNING, CONTROL, CONTROL, false },
 
@@ -76,7 +78,7 @@ static const struct mk_pki_row rows[] = {
 	{ "kubelet", "system:node:%s",
 		"system:nodes", "ca", CLIENT, 0, CONF, EVERY, EVERY, true },
 	{ "kubelet-server", "system:node:%s",
-		"system:nodes", "ca", SERVER, NODE, PAIR, EVERY, EVERY, true },
+		"system:nodes", "ca", SERVER, NODE | LOCAL, PAIR, EVERY, EVERY, true },
 	{ "kube-proxy", "system:kube-proxy",
 		"system:node-proxier", "ca", CLIENT, 0, CONF, EVERY, EVERY, false },
 
@@ -103,7 +105,7 @@ const struct mk_pki_row *mk_pki_row_find(const char *name)
 
 enum mk_key_kind mk_pki_row_key_kind(const struct mk_pki_row *row, enum mk_key_kind wanted)
 {
-	/* Kubernetes signs tokens with RSA or ECDSA keys only (pkg/serviceaccount/jwt.go). */
+	/* For tokens pkg/serviceaccount/jwt.go of Kubernetes knows RSA and ECDSA only. */
 	if (row->form == MK_PKI_SIGNING && wanted == MK_KEY_ED25519)
 		return MK_KEY_EC_P256;
 	return wanted;
