@@ -259,9 +259,10 @@ static int step_control_planes(void *arg, char **ret_note, struct mk_error *err)
 	if (r < 0)
 		return r;
 	*ret_note = n->b.plan.control_planes > 1
-		? mk_xasprintf("%zu one after another", n->b.plan.control_planes)
+		? mk_xasprintf("%zu, %s", n->b.plan.control_planes,
+			  n->expired ? "all at once" : "one after another")
 		: NULL;
-	/* etcd has no quorum until several have what the others trust. */
+	/* etcd has no quorum until several have what the others trust: workers and all. */
 	if (n->expired)
 		return mk_node_changes_run(n->b.docker, &n->changes, NODE_TIMEOUT_MS, err);
 	return mk_control_planes_run(n->b.docker, &n->changes, NODE_TIMEOUT_MS, err);

@@ -51,7 +51,7 @@ class AddWorker(MemberTest):
         first, worker, new = (self.container(n).id for n in (NODE, WORKER, f"{WORKER}-2"))
         files = [line for line in engine if f"GET /v1.41/containers/{first}/archive" in line]
         self.assertEqual(len(files), len(set(files)), "each file once")
-        self.assertEqual(sum("/etc/kubernetes/pki/" in line for line in files), 7)
+        self.assertEqual(sum("/etc/kubernetes/pki/" in line for line in files), 9)
         log = [without_query(line) for line in engine if line not in files]
         told = [f"PUT /containers/{node}/archive" for node in (first, worker)]
         self.assertEqual(sorted(log[10:12]), sorted(told), "side by side, in no order")

@@ -186,11 +186,20 @@ class ApiServer(members.MembersApi, pods.PodsApi, wire.Server):
             return wire.Response(200, self.stream(self.deployments, end))
         if request.path == "/api/v1/pods":
             return wire.Response(200, self.stream(lambda: self.pods_of(request), end))
+        if request.path == "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices":
+            return wire.Response(200, self.stream(self.servers, end))
         return self.refuse(request, "watch of an unknown kind")
 
     def nodes(self):
         return self.members.node_objects(self.node.name, self.watching_since or 0,
                                          self.behaviour.node_after)
+
+    def servers(self):
+        """Every control plane, as pods reach the API."""
+        slice_ = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+                  "metadata": {"name": "kubernetes", "namespace": "default"},
+                  "endpoints": [{"addresses": [m["ip"]]} for m in self.members.etcd.members]}
+        return {"kubernetes": slice_}
 
     def deployments(self):
         result = {}

@@ -292,8 +292,8 @@ class Engine(nodes.NodesEngine, wire.Server):
             return missing
         folder = request.query["path"]
         if request.headers.get("content-type") != "application/x-tar" or \
-                folder not in ("/", *container.config.get("Volumes", {})):
-            return self.refuse(request, "not a tar for / or a volume")
+                folder not in ("/", nodes.CHANGES, *container.config.get("Volumes", {})):
+            return self.refuse(request, "not a tar for /, a volume or a change")
         if container.host_config.get("ReadonlyRootfs") and folder == "/":
             return self.error(403, "container rootfs is marked read-only")
         with tarfile.open(fileobj=io.BytesIO(request.body)) as tar:
@@ -307,15 +307,19 @@ class Engine(nodes.NodesEngine, wire.Server):
         if not container:
             return missing
         path = request.query["path"].strip("/")
-        file = container.files.get(path) or PROGRAMS.get(path)
-        if not file:
+        files = {**PROGRAMS, **container.files}
+        found = {n: f for n, f in files.items()
+                 if not f.is_dir and (n == path or n.startswith(path + "/"))}
+        if not found:
             return self.error(404, f"Could not find the file /{path} in container {name}")
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as tar:
-            member = tarfile.TarInfo(os.path.basename(path))
-            member.size = len(file.data)
-            member.mode = file.mode
-            tar.addfile(member, io.BytesIO(file.data))
+            for inside, file in found.items():
+                # From the name of what was asked for on.
+                member = tarfile.TarInfo(os.path.relpath(inside, os.path.dirname(path) or "."))
+                member.size = len(file.data)
+                member.mode = file.mode
+                tar.addfile(member, io.BytesIO(file.data))
         return wire.Response(200, iter([out.getvalue()]), content_type="application/x-tar")
 
     def container_start(self, request, name):

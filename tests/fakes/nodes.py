@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs in the nodes of a fake engine, so that they are one cluster."""
 
+import fnmatch
 import json
+import re
 import socket
 import tempfile
 
 from . import apiserver, members, wire
+
+# Where the files of a change wait for its script.
+CHANGES = "/etc/mkcluster"
 
 # A program of the node image, where containerd would unpack it.
 SNAPSHOT = "usr/lib/mkcluster/snapshots/6/fs/nats-streaming-server"
@@ -89,8 +94,25 @@ class NodesEngine:
             return self.members_of(container).etcd.run(
                 [w for w in command[1:] if not w.startswith(("--endpoints", "--c", "--key"))])
         if command[:2] == ["sh", "-ec"]:
-            container.scripts.append(command[2])
+            self.run_script(container, command[2])
         return (0, "")
+
+    @staticmethod
+    def run_script(container, script):
+        """What a change says: files to their places, the rest is noted."""
+        container.scripts.append(script)
+        lines = script.splitlines()
+        stage = lines[0].removeprefix(f"cd {CHANGES}/staged/")
+        if stage != lines[0]:
+            stage = f"etc/mkcluster/staged/{stage}/"
+            for name in [n for n in container.files if n.startswith("etc/mkcluster/staged")]:
+                file = container.files.pop(name)
+                if name.startswith(stage) and not file.is_dir:
+                    container.files[name.removeprefix(stage)] = file
+        for folder, patterns in re.findall(r"^cd (\S+) && rm -f (.*)$", script, re.MULTILINE):
+            for name in list(container.files):
+                if any(fnmatch.fnmatch("/" + name, f"{folder}/{p}") for p in patterns.split()):
+                    del container.files[name]
 
     def run_tryout(self, container, command):
         """What `verify` runs, or None."""
