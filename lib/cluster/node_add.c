@@ -8,6 +8,7 @@
 #include "lib/cluster/membership.h"
 #include "lib/cluster/node_host.h"
 #include "lib/cluster/port.h"
+#include "lib/cluster/step_run.h"
 #include "lib/cluster/undo.h"
 #include "lib/kube/userconfig.h"
 #include "lib/kube/watch.h"
@@ -123,8 +124,9 @@ static int check_control_planes(const struct adding *a, struct mk_error *err)
 	return check_others(a, err);
 }
 
-static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_plan(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
 	struct mk_bringup *b = &a->b;
 	size_t count = is_control_plane(a) ? 1 : a->options->count;
 	int r = is_control_plane(a) ? check_control_planes(a, err) : 0;
@@ -149,8 +151,9 @@ static int step_plan(struct adding *a, char **ret_note, struct mk_error *err)
 }
 
 /* Before the node runs: the others route to it, and elect leaders, from now on. */
-static int step_tell(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_tell(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
 	int r;
 
 	(void)ret_note;
@@ -163,8 +166,9 @@ static int step_tell(struct adding *a, char **ret_note, struct mk_error *err)
 		new_node(a)->ip, a->b.deadline, err);
 }
 
-static int step_start(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_start(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
 	int r;
 
 	(void)ret_note;
@@ -175,16 +179,19 @@ static int step_start(struct adding *a, char **ret_note, struct mk_error *err)
 	return r;
 }
 
-static int step_promote(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_promote(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
+
 	(void)ret_note;
 	a->votes = true;
 	return mk_etcd_promote(
 		a->b.docker, a->b.plan.nodes[0].container, new_node(a)->ip, a->b.deadline, err);
 }
 
-static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_wait(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
 	mk_autostrlist names = { .items = NULL };
 	int r;
 
@@ -202,26 +209,24 @@ static int step_wait(struct adding *a, char **ret_note, struct mk_error *err)
 	return r;
 }
 
-static bool not_control_plane(const struct adding *a)
+static bool not_control_plane(const void *arg)
 {
-	return !is_control_plane(a);
+	return !is_control_plane(arg);
 }
 
-static bool no_new_balancer(const struct adding *a)
+static bool no_new_balancer(const void *arg)
 {
-	return !brings_balancer(a);
+	return !brings_balancer(arg);
 }
 
-static int step_kubeconfig(struct adding *a, char **ret_note, struct mk_error *err)
+static int step_kubeconfig(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct adding *a = arg;
+
 	return mk_step_write_kubeconfig(&a->b, ret_note, err);
 }
 
-static const struct {
-	const char *title;
-	int (*run)(struct adding *a, char **ret_note, struct mk_error *err);
-	bool (*skip)(const struct adding *a);
-} steps[] = {
+static const struct mk_run_step steps[] = {
 	{ "Planning", step_plan, NULL },
 	{ "Telling the other nodes", step_tell, NULL },
 	{ "Starting", step_start, NULL },
@@ -229,29 +234,6 @@ static const struct {
 	{ "Waiting until Ready", step_wait, NULL },
 	{ "Writing the kubeconfig", step_kubeconfig, no_new_balancer },
 };
-
-static int run_steps(struct adding *a, struct mk_error *err)
-{
-	const struct mk_create_report *report = &a->options->report;
-	int r = 0;
-
-	for (size_t i = 0; i < MK_ARRAY_LEN(steps) && r == 0; i++) {
-		mk_autofree char *note = NULL;
-		int64_t start = mk_now_ms();
-
-		if (steps[i].skip && steps[i].skip(a))
-			continue;
-		if (mk_interrupted())
-			return mk_fail_interrupted(err);
-		report->begin(report->payload, steps[i].title);
-		r = steps[i].run(a, &note, err);
-		if (r == 0)
-			report->end(report->payload, steps[i].title, mk_now_ms() - start, note);
-		else
-			(void)mk_error_wrap(err, "%s", steps[i].title);
-	}
-	return r;
-}
 
 /* As far as the API answers; a node that stays is found again by its name. */
 static void forget_nodes(struct adding *a)
@@ -354,7 +336,7 @@ static int add_once(struct mk_docker *docker, const char *name,
 	if (r < 0)
 		return r;
 	mk_plan_copy(&a.b.plan, &a.before);
-	r = run_steps(&a, err);
+	r = mk_steps_run(steps, MK_ARRAY_LEN(steps), &a, &options->report, err);
 	if (r < 0)
 		return fail_run(&a, err);
 	for (size_t i = 0; i < a.b.plan.kube_count; i++) {

@@ -6,6 +6,7 @@
 #include "lib/cluster/existing.h"
 #include "lib/cluster/membership.h"
 #include "lib/cluster/port.h"
+#include "lib/cluster/step_run.h"
 #include "lib/docker/container.h"
 #include "lib/kube/drain.h"
 
@@ -100,8 +101,9 @@ static int drain(struct removing *m, size_t *ret_count, struct mk_error *err)
 	return r == 0 && mk_interrupted() ? mk_fail_interrupted(err) : r;
 }
 
-static int step_drain(struct removing *m, char **ret_note, struct mk_error *err)
+static int step_drain(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct removing *m = arg;
 	bool before = false;
 	size_t count = 0;
 	int r = mk_kube_is_cordoned(m->b.kube, m->node->name, &before, err);
@@ -136,8 +138,9 @@ static int leave(struct removing *m, struct mk_error *err)
 
 /* Stopped first, and removed last: what fails in between can be asked for again, and
  * no second leader runs where the others cease to elect one. */
-static int step_remove(struct removing *m, char **ret_note, struct mk_error *err)
+static int step_remove(void *arg, char **ret_note, struct mk_error *err)
 {
+	struct removing *m = arg;
 	mk_autofree char *path = mk_xasprintf("/api/v1/nodes/%s", m->node->name);
 	int r;
 
@@ -165,34 +168,16 @@ static int step_remove(struct removing *m, char **ret_note, struct mk_error *err
 	return r;
 }
 
-static const struct {
-	const char *title;
-	int (*run)(struct removing *m, char **ret_note, struct mk_error *err);
-} steps[] = {
-	{ "Draining", step_drain },
-	{ "Removing", step_remove },
-};
-
 static int run_steps(struct removing *m, struct mk_error *err)
 {
-	const struct mk_create_report *report = &m->options->report;
-	int r = 0;
+	mk_autofree char *draining = mk_xasprintf("Draining %s", m->node->name);
+	mk_autofree char *removing = mk_xasprintf("Removing %s", m->node->name);
+	const struct mk_run_step steps[] = {
+		{ draining, step_drain, NULL },
+		{ removing, step_remove, NULL },
+	};
 
-	for (size_t i = 0; i < MK_ARRAY_LEN(steps) && r == 0; i++) {
-		mk_autofree char *title = mk_xasprintf("%s %s", steps[i].title, m->node->name);
-		mk_autofree char *note = NULL;
-		int64_t start = mk_now_ms();
-
-		if (mk_interrupted())
-			return mk_fail_interrupted(err);
-		report->begin(report->payload, title);
-		r = steps[i].run(m, &note, err);
-		if (r == 0)
-			report->end(report->payload, title, mk_now_ms() - start, note);
-		else
-			(void)mk_error_wrap(err, "%s", title);
-	}
-	return r;
+	return mk_steps_run(steps, MK_ARRAY_LEN(steps), m, &m->options->report, err);
 }
 
 int mk_cluster_remove_node(struct mk_docker *docker, const char *name, const char *node,
