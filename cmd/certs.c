@@ -91,16 +91,6 @@ static char *left_text(int64_t left)
 	return mk_xasprintf("%lldm", (long long)(left / 60));
 }
 
-static char *time_text(time_t when)
-{
-	char text[40];
-	struct tm tm;
-
-	(void)gmtime_r(&when, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return mk_xstrdup(text);
-}
-
 static const char *usage_text(const struct mk_cert *cert)
 {
 	unsigned usages = mk_cert_usages(cert);
@@ -127,8 +117,8 @@ static json_t *names_json(const struct mk_cert *cert)
 static json_t *cert_json(const struct mk_found_cert *found)
 {
 	const struct mk_cert *cert = found->cert;
-	mk_autofree char *before = time_text(mk_cert_not_before(cert));
-	mk_autofree char *after = time_text(mk_cert_not_after(cert));
+	mk_autofree char *before = mk_format_time(mk_cert_not_before(cert));
+	mk_autofree char *after = mk_format_time(mk_cert_not_after(cert));
 
 	return mk_json_pack("{s:s*,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:s,s:s,s:I}", "node", found->node,
 		"path", found->path, "name", found->name, "subject", mk_cert_subject(cert),
@@ -178,7 +168,7 @@ static void print_table(const struct mk_found_certs *certs, cert_filter wanted, 
 		"USAGE", "ISSUER", "EXPIRES", "LEFT");
 	for (size_t i = 0; i < certs->count; i++) {
 		const struct mk_found_cert *found = &certs->items[i];
-		mk_autofree char *expires = time_text(mk_cert_not_after(found->cert));
+		mk_autofree char *expires = mk_format_time(mk_cert_not_after(found->cert));
 		mk_autofree char *left = left_text(left_s(found));
 		const char *issuer = mk_after_prefix(mk_cert_issuer(found->cert), "CN=");
 

@@ -125,6 +125,17 @@ char *mk_format_duration(int64_t ms)
 	return mk_xasprintf("%lldm%02llds", (long long)(ms / 60000), (long long)(ms / 1000 % 60));
 }
 
+char *mk_format_time(int64_t seconds)
+{
+	char text[40];
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	(void)gmtime_r(&t, &tm);
+	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return mk_xstrdup(text);
+}
+
 char *mk_format_bytes(uint64_t bytes)
 {
 	static const char *const units[] = { "kB", "MB", "GB", "TB" };

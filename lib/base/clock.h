@@ -57,6 +57,9 @@ int mk_sleep_ms(int64_t ms, struct mk_error *err) MK_CHECKED;
 /** "4.2s", "1m05s": a duration for people. Caller frees. */
 char *mk_format_duration(int64_t ms);
 
+/** "2026-11-23T10:00:00Z": seconds since 1970 as RFC 3339 has them, UTC. Caller frees. */
+char *mk_format_time(int64_t seconds);
+
 /** "12.3 MB": decimal units, as disk and registry sizes are given. Caller frees. */
 char *mk_format_bytes(uint64_t bytes);
 

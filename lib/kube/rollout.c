@@ -63,17 +63,6 @@ int mk_kube_wait_root_ca(
 	return r;
 }
 
-static char *now_text(void)
-{
-	char text[40];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	(void)gmtime_r(&now, &tm);
-	(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return mk_xstrdup(text);
-}
-
 static bool has_token(const json_t *workload)
 {
 	return !json_is_false(
@@ -83,7 +72,7 @@ static bool has_token(const json_t *workload)
 static int restart(
 	struct mk_kube *kube, const char *kind, const json_t *workload, struct mk_error *err)
 {
-	mk_autofree char *now = now_text();
+	mk_autofree char *now = mk_format_time((int64_t)time(NULL));
 	mk_autofree char *path = mk_xasprintf("/apis/apps/v1/namespaces/%s/%s/%s",
 		mk_json_str(workload, "metadata.namespace", ""), kind,
 		mk_json_str(workload, "metadata.name", ""));

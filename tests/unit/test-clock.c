@@ -126,6 +126,25 @@ static void test_durations(void **state)
 	}
 }
 
+static void test_times(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *text;
+	} cases[] = {
+		{ 0, "1970-01-01T00:00:00Z" },
+		{ 1795428000, "2026-11-23T10:00:00Z" },
+		{ 4102444799, "2099-12-31T23:59:59Z" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MK_ARRAY_LEN(cases); i++) {
+		mk_autofree char *text = mk_format_time(cases[i].seconds);
+
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 static void test_sizes(void **state)
 {
 	static const struct {
@@ -159,6 +178,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shields_within_shields, reset, reset),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_sizes),
 	};
 
