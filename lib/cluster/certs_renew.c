@@ -234,7 +234,8 @@ static int add_node(struct renewal *n, const struct mk_node_plan *node, struct m
 	if (node->role == MK_ROLE_CONTROL_PLANE)
 		restart_control_plane(n, change);
 	mk_node_change_do(change, "systemctl restart kubelet.service");
-	mk_node_change_do(change, "systemctl try-restart kube-proxy.service");
+	if (n->spec.proxy_mode != MK_PROXY_NONE)
+		mk_node_change_do(change, "systemctl try-restart kube-proxy.service");
 	if (node->role == MK_ROLE_CONTROL_PLANE && n->gentle)
 		visit_kubelet(node, change);
 	return mk_pki_bundle_each_file(n->b.pki, index, add_file, change, err);

@@ -127,6 +127,15 @@ class Renew(CertsTest):
         self.assertEqual(self.restarted(NODE), MANAGERS + NODE_UNITS)
         self.assertEqual(self.restarted(WORKER), NODE_UNITS)
 
+    def test_without_kube_proxy(self):
+        """There is no such unit, and no failure for want of it."""
+        config = self.container(NODE).files["etc/mkcluster/config.yaml"]
+        self.assertIn(b"kubeProxyMode: iptables\n", config.data)
+        config.data = config.data.replace(b"kubeProxyMode: iptables", b"kubeProxyMode: none")
+        self.assert_code(self.certs("renew"), 0)
+        self.assertEqual(self.restarted(NODE), MANAGERS + ["kubelet"])
+        self.assertEqual(self.restarted(WORKER), ["kubelet"])
+
     def test_kubeconfig(self):
         """The user's is kept up to date, and none is made for one who has none."""
         old = self.kubeconfig.read_text()
