@@ -340,6 +340,12 @@ kubeadmConfigPatches:
       mountPath: /etc/kubernetes/policies
       readOnly: true
 - |
+  apiVersion: kubeadm.k8s.io/v1beta4
+  kind: ClusterConfiguration
+  encryptionAlgorithm: RSA-2048
+  certificateValidityPeriod: 48h0m0s
+  caCertificateValidityPeriod: 72h
+- |
   kind: KubeletConfiguration
   maxPods: 77
 """
@@ -375,6 +381,21 @@ class Kind(unittest.TestCase):
         names = run("openssl", "s_client", "-connect", server, "-showcerts", stdin="").stdout
         names = run("openssl", "x509", "-noout", "-ext", "subjectAltName", stdin=names).stdout
         self.assertIn("DNS:kind.example", names)
+        self.check_certificates(place)
+        place.mkcluster("verify", "--name", place.name)
+
+    def check_certificates(self, place):
+        """RSA of 2048 bits, two days for all but CAs, which have three."""
+        docker("cp", f"{place.node()}:/etc/kubernetes/pki", place.folder / "pki")
+        certs = sorted((place.folder / "pki").rglob("*.crt"))
+        self.assertEqual(len(certs), 12)
+        for cert in certs:
+            days = 3 if cert.stem in ("ca", "ca-signer", "front-proxy-ca") else 2
+            text = run("openssl", "x509", "-in", cert, "-noout", "-text", "-checkend",
+                       days * 86400 - 600).stdout
+            self.assertIn("Public-Key: (2048 bit)", text)
+            self.assertEqual(run("openssl", "x509", "-in", cert, "-noout", "-checkend",
+                                 days * 86400, check=False).returncode, 1)
 
 
 class Wrong(unittest.TestCase):

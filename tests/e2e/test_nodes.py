@@ -136,12 +136,30 @@ class Workers(unittest.TestCase):
         self.assertEqual(after, self.before)
 
 
+# What nothing in Kubernetes itself minds, and tokens alone cannot be.
+ED25519 = """
+apiVersion: mkcluster.dev/v1
+kind: Cluster
+controlPlanes: 3
+workers: 1
+certificates: {algorithm: Ed25519}
+"""
+
+
+def files_of_the_table(folder):
+    """What the table gives a node: {path: mode}, by write-bundle's control plane or worker."""
+    return {"/" + str(path.relative_to(folder)): f"{path.stat().st_mode & 0o7777:o}"
+            for path in pathlib.Path(folder).rglob("*") if path.is_file()}
+
+
 class ControlPlanes(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.place = Place("ha")
         cls.addClassCleanup(cls.place.close)
-        cls.place.create("--control-planes", "3", "--workers", "1")
+        config = cls.place.folder / "config.yaml"
+        config.write_text(ED25519)
+        cls.place.create("--config", config)
         load(cls.place)
 
     def test_01_one_etcd_of_three(self):
@@ -171,6 +189,55 @@ class ControlPlanes(unittest.TestCase):
                                        check=False)
         self.assertEqual(refused.returncode, 2)
         self.assertIn("odd", refused.stderr)
+
+    def files(self, node):
+        """{path: (mode, owner)} of the node's keys, certificates and kubeconfigs."""
+        found = {}
+        for line in docker("exec", node, "find", "/etc/kubernetes", "-type", "f", "-printf",
+                           "%p %m %u:%g\\n").splitlines():
+            path, mode, owner = line.split()
+            if "/pki/" in path or path.endswith((".conf", "/encryption-config.yaml")):
+                found[path] = (mode, owner)
+        return found
+
+    def test_05_files_are_those_of_the_table(self):
+        bundle = self.place.folder / "bundle"
+        run(cluster.BUILD / "tests/pki/write-bundle", bundle, "Ed25519", 1, 1)
+        tables = {"control-plane": files_of_the_table(bundle / "dev-control-plane"),
+                  "worker": files_of_the_table(bundle / "dev-worker")}
+        for suffix in ("control-plane", "control-plane-2", "control-plane-3", "worker"):
+            node = f"{self.place.name}-{suffix}"
+            table = tables["worker" if suffix == "worker" else "control-plane"]
+            self.assertEqual(self.files(node),
+                             {path: (mode, "root:root") for path, mode in table.items()})
+            loose = docker("exec", node, "find", "/etc/kubernetes", "-perm", "/022", "-o",
+                           "-not", "-user", "root")
+            self.assertEqual(loose, "")
+        keys = {path for path in self.files(f"{self.place.name}-worker") if ".key" in path}
+        self.assertEqual(keys, {"/etc/kubernetes/pki/kubelet-server.key"})
+
+    def test_06_nodes_are_who_their_certificates_say(self):
+        """Ed25519 throughout, by the node's own name and address; tokens are ECDSA's."""
+        for suffix in ("control-plane", "control-plane-2", "control-plane-3", "worker"):
+            node, pki = f"{self.place.name}-{suffix}", self.place.folder / suffix
+            docker("cp", f"{node}:/etc/kubernetes/pki", pki)
+            address = json.loads(docker("inspect", node))[0]["NetworkSettings"]["Networks"][
+                f"mkcluster-{self.place.name}"]["IPAddress"]
+            servers = {"kubelet-server": "ca"}
+            if suffix != "worker":
+                servers |= {"apiserver": "ca", "etcd/server": "etcd/ca", "etcd/peer": "etcd/ca"}
+            for server, ca in servers.items():
+                run("openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile",
+                    pki / f"{ca}.crt", "-verify_hostname", node, "-verify_ip", address,
+                    pki / f"{server}.crt")
+                self.assertIn("Public Key Algorithm: ED25519", run(
+                    "openssl", "x509", "-in", pki / f"{server}.crt", "-noout", "-text").stdout)
+        self.assertIn("P-256", run("openssl", "pkey", "-pubin", "-in",
+                                   self.place.folder / "control-plane/sa.pub", "-noout",
+                                   "-text").stdout)
+
+    def test_07_all_that_a_cluster_must_do(self):
+        self.place.mkcluster("verify", "--name", self.place.name)
 
 
 if __name__ == "__main__":
