@@ -164,10 +164,9 @@ int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_s
 
 	if (mk_interrupted())
 		return mk_fail_interrupted(err);
-	if (secret->key)
-		return 0;
-	r = mk_key_new(mk_pki_row_key_kind(row, spec->key_kind), &secret->key, err);
-	if (r == 0 && row->common_name)
+	r = secret->key ? 0
+			: mk_key_new(mk_pki_row_key_kind(row, spec->key_kind), &secret->key, err);
+	if (r == 0 && row->common_name && !secret->cert)
 		r = make_cert(bundle, spec, row, node, err);
 	if (r < 0 && row->per_node)
 		return mk_error_wrap(
@@ -175,15 +174,20 @@ int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_s
 	return r < 0 ? mk_error_wrap(err, "certificate '%s'", row->name) : 0;
 }
 
+bool mk_pki_is_of_node(const struct mk_pki_row *row, const struct mk_pki_spec *spec, size_t node)
+{
+	if (!row->per_node)
+		return node == 0;
+	return row->cert_on == MK_PKI_EVERY_NODE || spec->nodes[node].control_plane;
+}
+
 static int make_row(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
 	const struct mk_pki_row *row, struct mk_error *err)
 {
 	int r = 0;
 
-	if (!row->per_node)
-		return mk_pki_make_secret(bundle, spec, row, 0, err);
 	for (size_t i = 0; r == 0 && i < spec->node_count; i++) {
-		if (row->cert_on == MK_PKI_EVERY_NODE || spec->nodes[i].control_plane)
+		if (mk_pki_is_of_node(row, spec, i))
 			r = mk_pki_make_secret(bundle, spec, row, i, err);
 	}
 	return r;
@@ -213,7 +217,7 @@ static int make_rows(
 {
 	size_t count;
 	const struct mk_pki_row *rows = mk_pki_rows(&count);
-	int r = 0;
+	int r = mk_pki_make_keys(bundle, spec, err);
 
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = make_row(bundle, spec, &rows[i], err);

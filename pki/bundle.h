@@ -65,7 +65,7 @@ struct mk_pki_bundle;
 
 /**
  * Make everything at once: milliseconds with EC and Ed25519 keys, about a
- * second a key with RSA 4096; MK_EINTR when interrupted between two keys.
+ * second a key and processor with RSA 4096; MK_EINTR when interrupted between two keys.
  * MK_EINVALID when a name or address is malformed or given to two nodes, when a
  * node's name is too long for a certificate (52 characters), and when no node
  * is of the control plane.

@@ -34,6 +34,17 @@ struct mk_pki_secret *mk_pki_bundle_other(
 /** "next" or "previous": how the files of the others are called. NULL when settled. */
 const char *mk_pki_other_suffix(enum mk_pki_stage stage);
 
+/** Whether a node is to have a secret of its own of a row; of one that is shared, the
+ * first node has it. */
+bool mk_pki_is_of_node(const struct mk_pki_row *row, const struct mk_pki_spec *spec, size_t node);
+
+/**
+ * Make all keys that are not there yet, on as many processors as there are. A second a
+ * key with RSA 4096; MK_EINTR when interrupted between two.
+ */
+int mk_pki_make_keys(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
+	struct mk_error *err) MK_CHECKED;
+
 /** Make the key and certificate of a row, for a node, unless they are there. */
 int mk_pki_make_secret(const struct mk_pki_bundle *bundle, const struct mk_pki_spec *spec,
 	const struct mk_pki_row *row, size_t node, struct mk_error *err) MK_CHECKED;

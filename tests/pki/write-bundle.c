@@ -11,6 +11,7 @@
 #include "lib/base/fs.h"
 #include "pki/bundle.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -34,9 +35,10 @@ int __real_mk_key_new(enum mk_key_kind kind, struct mk_key **ret, struct mk_erro
 int __wrap_mk_key_new(enum mk_key_kind kind, struct mk_key **ret, struct mk_error *err);
 
 static struct {
+	pthread_mutex_t lock;
 	struct mk_key *last;
 	size_t made;
-} keys;
+} keys = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static int copy_key(const struct mk_key *key, struct mk_key **ret, struct mk_error *err)
 {
@@ -51,16 +53,19 @@ static int copy_key(const struct mk_key *key, struct mk_key **ret, struct mk_err
 int __wrap_mk_key_new(enum mk_key_kind kind, struct mk_key **ret, struct mk_error *err)
 {
 	bool slow = kind != MK_KEY_EC_P256 && kind != MK_KEY_ED25519;
-	int r;
+	int r = 0;
 
-	if (!slow || keys.made < 4)
-		r = __real_mk_key_new(kind, ret, err);
-	else if (!keys.last)
-		r = __real_mk_key_new(kind, &keys.last, err);
-	else
-		r = 0;
-	keys.made++;
-	return r == 0 && keys.last ? copy_key(keys.last, ret, err) : r;
+	(void)pthread_mutex_lock(&keys.lock);
+	if (slow && keys.made++ >= 4) {
+		if (!keys.last)
+			r = __real_mk_key_new(kind, &keys.last, err);
+		if (r == 0)
+			r = copy_key(keys.last, ret, err);
+		(void)pthread_mutex_unlock(&keys.lock);
+		return r;
+	}
+	(void)pthread_mutex_unlock(&keys.lock);
+	return __real_mk_key_new(kind, ret, err);
 }
 
 static int write_file(

@@ -251,6 +251,34 @@ static void test_ed25519(void **state)
 	assert_int_equal(mk_key_kind(mk_pki_bundle_key(bundle, "sa", 0)), MK_KEY_EC_P256);
 }
 
+/* RSA keys are made on all processors at once: every one, and each in its place. */
+static void test_rsa(void **state)
+{
+	struct mk_pki_spec small = spec;
+	mk_autoerror err = { 0 };
+	mk_autopki *bundle = NULL;
+	mk_autostrlist keys = { 0 };
+
+	(void)state;
+	small.key_kind = MK_KEY_RSA_2048;
+	small.node_count = 1;
+	assert_ok(mk_pki_bundle_new(&small, &bundle, &err), err);
+	for (size_t i = 0; i < MK_ARRAY_LEN(expected); i++) {
+		const struct expected *e = &expected[i];
+		const struct mk_key *key = mk_pki_bundle_key(bundle, e->name, 0);
+		mk_autobuf pem = mk_buf_init(MAX_TEXT);
+
+		assert_int_equal(mk_key_kind(key), MK_KEY_RSA_2048);
+		assert_true(mk_cert_has_key(mk_pki_bundle_cert(bundle, e->name, 0), key));
+		assert_int_equal(verifies(bundle, e->name, 0, e->signer, X509_PURPOSE_SSL_CLIENT),
+			(e->usages & MK_CERT_CLIENT) != 0);
+		assert_ok(mk_key_public_pem(key, &pem, &err), err);
+		assert_false(mk_strlist_has(&keys, pem.data));
+		mk_strlist_add(&keys, pem.data);
+	}
+	assert_int_equal(mk_key_kind(mk_pki_bundle_key(bundle, "sa", 0)), MK_KEY_RSA_2048);
+}
+
 static void assert_lasts(const struct mk_pki_bundle *bundle, const char *name, int64_t seconds)
 {
 	const struct mk_cert *cert = mk_pki_bundle_cert(bundle, name, 0);
@@ -280,16 +308,22 @@ static void test_lifetimes(void **state)
 
 static void test_interrupt(void **state)
 {
-	mk_autoerror err = { 0 };
-	mk_autopki *bundle = NULL;
-	int r;
+	static const enum mk_key_kind kinds[] = { MK_KEY_EC_P256, MK_KEY_RSA_2048 };
 
 	(void)state;
-	mk_interrupt_raise();
-	r = mk_pki_bundle_new(&spec, &bundle, &err);
-	mk_interrupt_reset();
-	assert_int_equal(r, -MK_EINTR);
-	assert_null(bundle);
+	for (size_t i = 0; i < MK_ARRAY_LEN(kinds); i++) {
+		struct mk_pki_spec one = spec;
+		mk_autoerror err = { 0 };
+		mk_autopki *bundle = NULL;
+		int r;
+
+		one.key_kind = kinds[i];
+		mk_interrupt_raise();
+		r = mk_pki_bundle_new(&one, &bundle, &err);
+		mk_interrupt_reset();
+		assert_int_equal(r, -MK_EINTR);
+		assert_null(bundle);
+	}
 }
 
 int main(void)
@@ -300,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_lookups),
 		cmocka_unit_test(test_specs_refused),
 		cmocka_unit_test(test_ed25519),
+		cmocka_unit_test(test_rsa),
 		cmocka_unit_test(test_lifetimes),
 		cmocka_unit_test(test_interrupt),
 	};
