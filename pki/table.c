@@ -63,7 +63,8 @@ static const struct mk_pki_row rows[] = {
 	/* etcd calls itself with its serving pair, through its own gateway. */
 	{ "etcd/server", "%s",
 		NULL, "etcd/ca", BOTH, NODE | LOCAL, PAIR, CONTROL, CONTROL, true },
-	{ "etcd/peer", "%s",
+	/* One name for all: etcd tells its peers from its clients by it. */
+	{ "etcd/peer", "etcd-peer",
 		NULL, "etcd/ca", BOTH, NODE | LOCAL, PAIR, CONTROL, CONTROL, true },
 	{ "etcd/healthcheck-client", "kube-etcd-healthcheck-client",
 		NULL, "etcd/ca", CLIENT, 0, PAIR, CONTROL, CONTROL, false },

@@ -60,7 +60,7 @@ class List(CertsTest):
     def test_text(self):
         result = self.certs("list")
         self.assert_code(result, 0)
-        self.assertRegex(result.out, rf"(?m)^{NODE} +etcd/peer +CN={NODE} +client, server +"
+        self.assertRegex(result.out, rf"(?m)^{NODE} +etcd/peer +CN=etcd-peer +client, server +"
                          r"etcd-ca +20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ +36[45]d$")
         self.assertRegex(result.out, r"(?m)^\(in the API\) +metrics-server ")
         self.assertEqual(result.err, "")
