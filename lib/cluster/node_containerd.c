@@ -10,14 +10,15 @@
 #define EVERY_HOST "*"
 
 /* Imported by containerd.toml in the order of their names; each file is brought to
- * containerd's own version by itself, so that old patches and new ones mix. */
+ * containerd's own version by itself, so that old patches and new ones mix. A patch
+ * may have a registry's password in it. */
 static void add_patches(const struct mk_strlist *patches, struct mk_node_files *ret)
 {
 	for (size_t i = 0; i < patches->count; i++) {
 		mk_autofree char *path = mk_xasprintf(
 			"/etc/containerd/conf.d/%03zu-user.toml", i + 1);
 
-		mk_node_files_add(ret, path, 0644, patches->items[i]);
+		mk_node_files_add(ret, path, 0600, patches->items[i]);
 	}
 }
 
@@ -72,7 +73,7 @@ static int add_registry(const struct mk_render *render, const struct mk_registry
 	if (r < 0)
 		return r;
 	add_mirrors(registry, &text);
-	mk_node_files_add(ret, path, 0644, text.data);
+	mk_node_files_add(ret, path, 0600, text.data);
 	return mk_buf_check(&text, path, err);
 }
 

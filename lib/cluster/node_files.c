@@ -147,6 +147,15 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	return 0;
 }
 
+/* A node's programs alone read these files, and they are root's. systemd tells
+ * its own to everybody, and grumbles about modes that pretend otherwise. */
+static mode_t mode_of(const struct mk_embedded *file, const char *target)
+{
+	bool script = (file->mode & 0111) != 0;
+
+	return script || mk_after_prefix(target, "/etc/systemd/") ? (mode_t)file->mode : 0600;
+}
+
 /* A node whose files are made. */
 struct making {
 	const struct mk_bringup *b;
@@ -168,7 +177,7 @@ static int add_rendered(
 	if (r == 0)
 		r = mk_node_adjust(m->b, m->node, source, &text, err);
 	if (r == 0)
-		mk_node_files_add(m->files, target, file->mode, text.data);
+		mk_node_files_add(m->files, target, mode_of(file, target), text.data);
 	return r;
 }
 
@@ -278,12 +287,12 @@ static int add_secrets(const struct mk_bringup *b, const struct mk_node_plan *no
 	size_t index = (size_t)(node - b->plan.nodes);
 
 	mk_tar_add_dir(tar, "/etc/kubernetes", 0755, 0, 0);
-	mk_tar_add_dir(tar, "/etc/kubernetes/pki", 0755, 0, 0);
+	mk_tar_add_dir(tar, "/etc/kubernetes/pki", 0700, 0, 0);
 	if (node->role == MK_ROLE_LOAD_BALANCER)
 		return add_ca_only(b, tar, err);
 	mk_node_add_proxy(b, tar);
 	if (node->role == MK_ROLE_CONTROL_PLANE) {
-		mk_tar_add_dir(tar, "/etc/kubernetes/pki/etcd", 0755, 0, 0);
+		mk_tar_add_dir(tar, "/etc/kubernetes/pki/etcd", 0700, 0, 0);
 		mk_tar_add_dir(tar, "/var/lib/etcd", 0700, 0, 0);
 	}
 	return mk_pki_bundle_each_file(b->pki, index, add_secret_file, tar, err);

@@ -54,6 +54,7 @@ static void test_registries(void **state)
 		OURS "\n[host.\"https://a\\\"b\\\\c\"]\n"
 		     "  capabilities = [\"pull\", \"resolve\"]\n  skip_verify = true\n");
 	assert_string_equal(after_comment(text_of(members, DEFAULT_HOSTS)), OURS);
+	assert_int_equal(mk_json_int(member(members, DEFAULT_HOSTS), "mode", -1), 0600);
 }
 
 /* "*" is said in the file that is there for all others, not in a second one. */
@@ -106,6 +107,10 @@ static void test_patches(void **state)
 		text_of(members, "etc/containerd/conf.d/001-user.toml"), "version = 2\n");
 	assert_string_equal(text_of(members, "etc/containerd/conf.d/002-user.toml"),
 		"[debug]\n  level = \"${X}\"\n");
+	/* A password of a registry may be in them. */
+	assert_int_equal(
+		mk_json_int(member(members, "etc/containerd/conf.d/001-user.toml"), "mode", -1),
+		0600);
 	assert_words(text_of(members, "etc/containerd/config.toml"),
 		"\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n");
 }

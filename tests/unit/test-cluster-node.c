@@ -204,14 +204,18 @@ static void test_archive_modes(void **state)
 		const char *name;
 		int mode;
 	} cases[] = {
-		{ "etc/kubernetes/pki", 0755 },
+		{ "etc/kubernetes/pki", 0700 },
+		{ "etc/kubernetes/pki/etcd", 0700 },
 		{ "var/lib/etcd", 0700 },
 		{ "etc/kubernetes/pki/ca.crt", 0644 },
 		{ "etc/kubernetes/pki/ca.key", 0600 },
 		{ "etc/kubernetes/admin.conf", 0600 },
 		{ "etc/kubernetes/encryption-config.yaml", 0600 },
 		{ "usr/local/lib/mkcluster/pod-network", 0755 },
-		{ "etc/containerd/config.toml", 0644 },
+		{ "etc/containerd/config.toml", 0600 },
+		{ "etc/cni/net.d/10-mkcluster.conflist", 0600 },
+		{ "etc/kubernetes/kubelet.yaml", 0600 },
+		{ "etc/systemd/system.conf.d/mkcluster.conf", 0644 },
 	};
 	mk_autospec spec = mk_cluster_spec_init();
 	mk_autobringup b = { .spec = NULL };

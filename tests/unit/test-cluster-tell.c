@@ -128,7 +128,7 @@ static json_t *files_of(const char *put)
 			continue;
 		while ((n = mk_tar_reader_data(reader, chunk, sizeof(chunk), &w.err)) > 0)
 			mk_buf_add(&text, chunk, (size_t)n);
-		assert_int_equal(entry.mode, 0644);
+		assert_int_equal(entry.mode, strstr(place, "haproxy.cfg") ? 0600 : 0644);
 		(void)json_object_set_new(files, place, json_string(text.data));
 	}
 	return files;
