@@ -45,6 +45,8 @@ static const struct {
 	bool first_only; /* only the first control plane */
 } files[] = {
 	{ "node/bin/pod-network", "/usr/local/lib/mkcluster/pod-network", ON_NODE, false },
+	{ "node/config/audit-policy.yaml", "/etc/kubernetes/audit-policy.yaml", ON_CONTROL_PLANE,
+		false },
 	{ "node/config/authentication.yaml", "/etc/kubernetes/authentication.yaml",
 		ON_CONTROL_PLANE, false },
 	{ "node/config/cni.conflist", "/etc/cni/net.d/10-mkcluster.conflist", ON_NODE, false },

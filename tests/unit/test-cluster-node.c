@@ -215,6 +215,7 @@ static void test_archive_modes(void **state)
 		{ "etc/containerd/config.toml", 0600 },
 		{ "etc/cni/net.d/10-mkcluster.conflist", 0600 },
 		{ "etc/kubernetes/kubelet.yaml", 0600 },
+		{ "etc/kubernetes/audit-policy.yaml", 0600 },
 		{ "etc/systemd/system.conf.d/mkcluster.conf", 0644 },
 	};
 	mk_autospec spec = mk_cluster_spec_init();
