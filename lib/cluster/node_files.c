@@ -45,6 +45,7 @@ static const struct {
 	bool first_only; /* only the first control plane */
 } files[] = {
 	{ "node/bin/pod-network", "/usr/local/lib/mkcluster/pod-network", ON_NODE, false },
+	{ "node/config/admission.yaml", "/etc/kubernetes/admission.yaml", ON_CONTROL_PLANE, false },
 	{ "node/config/audit-policy.yaml", "/etc/kubernetes/audit-policy.yaml", ON_CONTROL_PLANE,
 		false },
 	{ "node/config/authentication.yaml", "/etc/kubernetes/authentication.yaml",
