@@ -136,7 +136,7 @@ static bool any(const struct mk_found_cert *found, int64_t seconds)
 
 static bool is_short(const struct mk_found_cert *found, int64_t seconds)
 {
-	return left_s(found) < seconds;
+	return left_s(found) <= seconds;
 }
 
 typedef bool (*cert_filter)(const struct mk_found_cert *found, int64_t seconds);
