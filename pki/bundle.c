@@ -5,7 +5,7 @@
 #include "lib/base/clock.h"
 #include "pki/encryption.h"
 
-#define MAX_ENCRYPTION_CONFIG 4096
+#define MAX_ENCRYPTION_CONFIG MK_MAX_ENCRYPTION_CONFIG
 
 struct mk_pki_secret *mk_pki_bundle_at(
 	const struct mk_pki_bundle *bundle, const struct mk_pki_row *row, size_t node)

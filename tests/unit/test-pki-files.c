@@ -354,7 +354,7 @@ static void test_encryption(void **state)
 	static const char head[] = "apiVersion: apiserver.config.k8s.io/v1\n"
 				   "kind: EncryptionConfiguration\n"
 				   "resources:\n- resources:\n  - secrets\n  providers:\n"
-				   "  - secretbox:\n      keys:\n      - name: key1\n"
+				   "  - secretbox:\n      keys:\n      - name: \"key1\"\n"
 				   "        secret: ";
 	mk_autoerror err = { 0 };
 	mk_autowipebuf a = mk_buf_init(4096), b = mk_buf_init(4096), key = mk_buf_init(64);
