@@ -5,6 +5,7 @@
  * passes through OpenSSL's configuration syntax, where a comma could add an
  * extension.
  */
+#include "pki/request.h"
 #include "pki/ssl.h"
 
 #include "lib/base/encode.h"
@@ -58,13 +59,20 @@ static int check_usages(const struct mk_cert_request *request, struct mk_error *
 	return 0;
 }
 
+int mk_cert_check_names(
+	const char *common_name, const struct mk_strlist *organizations, struct mk_error *err)
+{
+	int r = check_name_part("common name", common_name, err);
+
+	for (size_t i = 0; r == 0 && organizations && i < organizations->count; i++)
+		r = check_name_part("organization", organizations->items[i], err);
+	return r;
+}
+
 static int check_request(const struct mk_cert_request *request, struct mk_error *err)
 {
-	const struct mk_strlist *groups = request->organizations;
-	int r = check_name_part("common name", request->common_name, err);
+	int r = mk_cert_check_names(request->common_name, request->organizations, err);
 
-	for (size_t i = 0; r == 0 && groups && i < groups->count; i++)
-		r = check_name_part("organization", groups->items[i], err);
 	if (r == 0)
 		r = check_usages(request, err);
 	if (r < 0)
@@ -114,19 +122,30 @@ static bool add_name_part(X509_NAME *name, int nid, const char *s)
 }
 
 /* Organizations first, then the common name: the order Kubernetes' own tools use. */
-static int set_names(X509 *x509, const struct order *order, struct mk_error *err)
+int mk_ssl_add_subject(
+	X509_NAME *subject, const struct mk_cert_request *request, struct mk_error *err)
 {
-	const struct mk_strlist *groups = order->request->organizations;
-	X509_NAME *subject = X509_get_subject_name(x509);
+	const struct mk_strlist *groups = request->organizations;
 	bool ok = true;
 
 	for (size_t i = 0; ok && groups && i < groups->count; i++)
 		ok = add_name_part(subject, NID_organizationName, groups->items[i]);
-	ok = ok && add_name_part(subject, NID_commonName, order->request->common_name);
-	if (ok && order->ca)
-		subject = X509_get_subject_name(mk_cert_x509(order->ca));
-	ok = ok && X509_set_issuer_name(x509, subject);
+	ok = ok && add_name_part(subject, NID_commonName, request->common_name);
 	return ok ? 0 : mk_ssl_fail(err, MK_EFAIL, "set a certificate's names");
+}
+
+static int set_names(X509 *x509, const struct order *order, struct mk_error *err)
+{
+	X509_NAME *subject = X509_get_subject_name(x509);
+	int r = mk_ssl_add_subject(subject, order->request, err);
+
+	if (r < 0)
+		return r;
+	if (order->ca)
+		subject = X509_get_subject_name(mk_cert_x509(order->ca));
+	if (!X509_set_issuer_name(x509, subject))
+		return mk_ssl_fail(err, MK_EFAIL, "set a certificate's names");
+	return 0;
 }
 
 static int set_validity(X509 *x509, const struct order *order, struct mk_error *err)
@@ -278,11 +297,15 @@ static int fill(X509 *x509, const struct order *order, struct mk_error *err)
 	return r;
 }
 
+const EVP_MD *mk_ssl_digest(const struct mk_key *signer)
+{
+	/* Ed25519 signs the message itself, not a digest (RFC 8410). */
+	return mk_key_kind(signer) == MK_KEY_ED25519 ? NULL : EVP_sha256();
+}
+
 static int issue(const struct order *order, struct mk_cert **ret, struct mk_error *err)
 {
 	const struct mk_key *signer = order->ca ? order->ca_key : order->key;
-	/* Ed25519 signs the message itself, not a digest (RFC 8410). */
-	const EVP_MD *digest = mk_key_kind(signer) == MK_KEY_ED25519 ? NULL : EVP_sha256();
 	mk_autox509 *x509 = X509_new();
 	int r;
 
@@ -291,7 +314,7 @@ static int issue(const struct order *order, struct mk_cert **ret, struct mk_erro
 	r = fill(x509, order, err);
 	if (r < 0)
 		return r;
-	if (!X509_sign(x509, mk_key_evp(signer), digest))
+	if (!X509_sign(x509, mk_key_evp(signer), mk_ssl_digest(signer)))
 		return mk_ssl_fail(err, MK_EFAIL, "sign a certificate");
 	r = mk_cert_wrap(x509, ret, err);
 	if (r == 0)

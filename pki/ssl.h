@@ -45,6 +45,13 @@ EVP_PKEY *mk_key_evp(const struct mk_key *key);
 /** The certificate inside. Borrowed. */
 X509 *mk_cert_x509(const struct mk_cert *cert);
 
+/** What a key signs with; NULL for a kind that takes no digest. */
+const EVP_MD *mk_ssl_digest(const struct mk_key *signer);
+
+/** Add the request's organizations and common name to a subject. */
+int mk_ssl_add_subject(
+	X509_NAME *subject, const struct mk_cert_request *request, struct mk_error *err) MK_CHECKED;
+
 /** Read every field of `x509` into a new object, which then owns it. On
  * failure it is still the caller's. */
 int mk_cert_wrap(X509 *x509, struct mk_cert **ret, struct mk_error *err) MK_CHECKED;
