@@ -33,6 +33,7 @@ enum mk_option_kind {
 	MK_OPTION_CHOICE,  /* int: the index of the word in `choices` */
 	MK_OPTION_NUMBER,  /* int64_t, not negative */
 	MK_OPTION_SECONDS, /* int64_t milliseconds, from "90s", "2m" or "90" */
+	MK_OPTION_LIST,    /* struct mk_strlist: a string each time it is given */
 };
 
 struct mk_option {
@@ -97,6 +98,7 @@ extern const struct mk_command mk_command_get_clusters;
 extern const struct mk_command mk_command_get_kubeconfig;
 extern const struct mk_command mk_command_get_nodes;
 extern const struct mk_command mk_command_get_password;
+extern const struct mk_command mk_command_kubeconfig_user;
 extern const struct mk_command mk_command_load_archive;
 extern const struct mk_command mk_command_load_image;
 extern const struct mk_command mk_command_node_add;

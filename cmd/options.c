@@ -26,8 +26,22 @@ static const struct mk_option common[] = {
 		.help = "show the version" },
 };
 
+/* What the options have been given that is not argv's. */
+static void release_lists(const struct mk_invocation *invocation)
+{
+	const struct mk_command *command = invocation->command;
+
+	for (size_t i = 0; invocation->options && i < command->option_count; i++) {
+		const struct mk_option *option = &command->options[i];
+
+		if (option->kind == MK_OPTION_LIST)
+			mk_strlist_done((void *)((char *)invocation->options + option->offset));
+	}
+}
+
 void mk_invocation_done(struct mk_invocation *invocation)
 {
+	release_lists(invocation);
 	free(invocation->group);
 	free(invocation->options);
 	mk_strlist_done(&invocation->arguments);
@@ -163,6 +177,9 @@ static int set_option(
 		return 0;
 	case MK_OPTION_STRING:
 		*(const char **)target = value;
+		return 0;
+	case MK_OPTION_LIST:
+		mk_strlist_add(target, value);
 		return 0;
 	case MK_OPTION_CHOICE:
 		return set_choice(option, value, target, err);

@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 
-from . import members, pods, registry, wire
+from . import certificates, members, pods, registry, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -65,9 +65,11 @@ class Behaviour:
         self.pod_prints = True      # its log has what its configuration says
         self.not_ready = False      # nodes are not Ready, for whoever lists them
         self.function_status = 200
+        self.csr = "signed"         # or denied, failed, never, deleted, garbage
+        self.csr_most_days = 365    # for which certificates are signed
 
 
-class ApiServer(members.MembersApi, pods.PodsApi, wire.Server):
+class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi, wire.Server):
     name = "kubernetes"
 
     def __init__(self, node, files, folder, shared):
@@ -77,6 +79,9 @@ class ApiServer(members.MembersApi, pods.PodsApi, wire.Server):
         self.behaviour = node.behaviour
         self.faults = node.behaviour.api_faults
         self.tls = server_context(files, folder)
+        self.folder = folder
+        self.csrs = {}
+        self.csr_subjects = []
         self.objects = {}   # path -> object, in order of their apply
         self.applied = {}   # path -> time
         self.asked = 0
@@ -96,7 +101,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, wire.Server):
     def handle(self, request):
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
-        answer = self.answer_member(request) or self.answer_pod(request)
+        answer = self.answer_certificate(request) or self.answer_member(request) or \
+            self.answer_pod(request)
         if answer:
             return answer
         if request.method == "PATCH":
@@ -355,7 +361,7 @@ class Node:
 def server_context(files, folder):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     names = {}
-    for name in ("apiserver.crt", "apiserver.key", "ca.crt"):
+    for name in ("apiserver.crt", "apiserver.key", "ca.crt", "ca.key"):
         names[name] = os.path.join(folder, name)
         with open(names[name], "wb") as out:
             out.write(files[PKI + name].data)

@@ -252,6 +252,30 @@ static char *printed(const char *group, const struct mk_command *command)
 	return text;
 }
 
+/* Given again and again, also where the command line is refused in the end. */
+static void test_list(void **state)
+{
+	autoline line = { .err = { .code = MK_OK } };
+	autoline none = { .err = { .code = MK_OK } };
+	autoline refused = { .err = { .code = MK_OK } };
+	const struct mk_strlist *groups;
+	mk_autofree char *joined = NULL;
+
+	(void)state;
+	assert_int_equal(parse(&line, "kubeconfig user -g a --group=b=c jane --group -d"), 0);
+	for (size_t i = 0; i < line.inv.command->option_count; i++) {
+		const struct mk_option *option = &line.inv.command->options[i];
+
+		if (option->kind != MK_OPTION_LIST)
+			continue;
+		groups = (const void *)((const char *)line.inv.options + option->offset);
+		joined = mk_strlist_join(groups, " ");
+	}
+	assert_string_equal(joined, "a b=c -d");
+	assert_int_equal(parse(&none, "kubeconfig user jane"), 0);
+	assert_int_equal(parse(&refused, "kubeconfig user --group a --xyzzy"), -MK_EUSAGE);
+}
+
 static void test_overview(void **state)
 {
 	mk_autofree char *all = printed(NULL, NULL);
@@ -309,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_odd_values),
 		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_overview),
 		cmocka_unit_test(test_help),
 	};
