@@ -94,6 +94,8 @@ extern const struct mk_command mk_command_config_schema;
 extern const struct mk_command mk_command_config_validate;
 extern const struct mk_command mk_command_create;
 extern const struct mk_command mk_command_delete;
+extern const struct mk_command mk_command_encryption_rotate;
+extern const struct mk_command mk_command_encryption_status;
 extern const struct mk_command mk_command_get_clusters;
 extern const struct mk_command mk_command_get_kubeconfig;
 extern const struct mk_command mk_command_get_nodes;

@@ -15,6 +15,8 @@ const struct mk_command *const mk_commands[] = {
 	&mk_command_port_add,
 	&mk_command_port_list,
 	&mk_command_port_remove,
+	&mk_command_encryption_status,
+	&mk_command_encryption_rotate,
 	&mk_command_verify,
 	&mk_command_certs_list,
 	&mk_command_certs_check,

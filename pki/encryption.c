@@ -188,21 +188,6 @@ static void file_done(struct file *file)
 	mk_decode_release(&file_table, file);
 }
 
-/* What the parser has read: its strings are on the heap, and nobody else's. */
-static void wipe_strings(json_t *value)
-{
-	const char *key;
-	json_t *item;
-	size_t i;
-
-	if (json_is_string(value))
-		mk_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
-	json_array_foreach (value, i, item)
-		wipe_strings(item);
-	json_object_foreach (value, key, item)
-		wipe_strings(item);
-}
-
 static void check_keys(struct mk_decode *d, const struct secretbox *box, const char *path)
 {
 	if (box->count == 0)
@@ -259,7 +244,7 @@ static int decode(
 		if (decode.count == 0)
 			check_file(&decode, ret);
 	}
-	wipe_strings(value);
+	mk_json_wipe(value);
 	json_decref(value);
 	r = mk_decode_finish(&decode, err);
 	return r < 0 ? mk_error_recode(err, MK_EINVALID) : 0;

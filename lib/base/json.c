@@ -67,3 +67,18 @@ json_t *mk_json_pack(const char *fmt, ...)
 	}
 	return value;
 }
+
+void mk_json_wipe(json_t *value)
+{
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	/* jansson has them on the heap, each its own copy. */
+	if (json_is_string(value))
+		mk_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+	json_array_foreach (value, i, item)
+		mk_json_wipe(item);
+	json_object_foreach (value, key, item)
+		mk_json_wipe(item);
+}

@@ -33,6 +33,10 @@ const char *mk_json_str(const json_t *value, const char *path, const char *other
 /** The integer at a dotted path, or `otherwise`. */
 long long mk_json_int(const json_t *value, const char *path, long long otherwise);
 
+/** Overwrite every string in a value that nobody else holds: one that was parsed from a
+ * text with keys, before it is freed. The strings are empty words then. NULL is fine. */
+void mk_json_wipe(json_t *value);
+
 /** json_pack that cannot return NULL: a bad format is a bug and aborts. */
 json_t *mk_json_pack(const char *fmt, ...) __attribute__((returns_nonnull));
 

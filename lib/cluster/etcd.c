@@ -23,15 +23,10 @@ static int fail_etcdctl(const char *const *words, const char *output, struct mk_
 		(int)strcspn(said, "\n"), said);
 }
 
-/* etcdctl with the given words; what it printed goes to `ret`. A failure carries
- * its last words. */
-static int etcdctl(struct mk_docker *docker, const char *container, const char *const *words,
+int mk_etcd_ctl(struct mk_docker *docker, const char *container, const char *const *words,
 	struct mk_buf *ret, struct mk_error *err)
 {
-	const char *argv[6 + MAX_WORDS] = { "etcdctl", "--endpoints=https://127.0.0.1:2379",
-		"--cacert=/etc/kubernetes/pki/etcd/ca.crt",
-		"--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",
-		"--key=/etc/kubernetes/pki/etcd/healthcheck-client.key" };
+	const char *argv[6 + MAX_WORDS] = { "etcdctl", MK_ETCDCTL_OPTIONS };
 	int status = -1;
 	int r;
 
@@ -79,7 +74,7 @@ static int find_member(struct mk_docker *docker, const char *container, const ch
 {
 	static const char *const words[] = { "member", "list", NULL };
 	mk_autobuf output = mk_buf_init(MAX_OUTPUT);
-	int r = etcdctl(docker, container, words, &output, err);
+	int r = mk_etcd_ctl(docker, container, words, &output, err);
 
 	if (r == 0)
 		*ret = mk_etcd_find(output.data, ip);
@@ -92,7 +87,7 @@ static int etcdctl_until(struct mk_docker *docker, const char *container, const 
 {
 	for (;;) {
 		mk_autobuf output = mk_buf_init(MAX_OUTPUT);
-		int r = etcdctl(docker, container, words, &output, err);
+		int r = mk_etcd_ctl(docker, container, words, &output, err);
 
 		if (r != -MK_EREMOTE || !strstr(err->message, passing))
 			return r;

@@ -26,4 +26,41 @@ int mk_etcd_remove(struct mk_docker *docker, const char *container, const char *
  * or NULL. Caller frees. For tests apart. */
 char *mk_etcd_find(const char *list, const char *ip);
 
+/** One value of etcd's: its key, and the first bytes of it, MK_ETCD_VALUE_HEAD at most. */
+typedef int (*mk_etcd_take)(
+	void *payload, const char *key, const struct mk_buf *head, struct mk_error *err);
+
+#define MK_ETCD_VALUE_HEAD 120
+
+/**
+ * Tell of every key in etcd, in order, page after page: what is written meanwhile is told
+ * as it was or as it is. The values stay in the node but for their heads. `*ret_revision`
+ * is etcd's at the last page. MK_ETIMEOUT at `deadline`; MK_EREMOTE with etcdctl's words.
+ * Stops at the first failure of `take` and returns it.
+ */
+int mk_etcd_each_value(struct mk_docker *docker, const char *container, int64_t deadline,
+	mk_etcd_take take, void *payload, int64_t *ret_revision, struct mk_error *err) MK_CHECKED;
+
+/** Read one page of it, as the script of mk_etcd_each_value prints it. `*last` is the last
+ * key that was told, which is not told again; `*ret_more` says that there are others after
+ * it. For tests apart. */
+int mk_etcd_read_page(const char *text, char **last, bool *ret_more, int64_t *ret_revision,
+	mk_etcd_take take, void *payload, struct mk_error *err) MK_CHECKED;
+
+/** Forget what was before the revision (https://etcd.io/docs/v3.6/op-guide/maintenance/):
+ * old values of keys are gone then. One that is forgotten already is fine. */
+int mk_etcd_compact(struct mk_docker *docker, const char *container, int64_t revision,
+	struct mk_error *err) MK_CHECKED;
+
+/** Run etcdctl with these words in a control plane; what it prints goes to `ret`. A failure
+ * carries its last words. For this folder's files on etcd. */
+int mk_etcd_ctl(struct mk_docker *docker, const char *container, const char *const *words,
+	struct mk_buf *ret, struct mk_error *err) MK_CHECKED;
+
+/** The options that every call of etcdctl in a node needs, each a string and a comma. */
+#define MK_ETCDCTL_OPTIONS                                                                         \
+	"--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",          \
+		"--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",                          \
+		"--key=/etc/kubernetes/pki/etcd/healthcheck-client.key"
+
 #endif

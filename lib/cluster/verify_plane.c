@@ -3,15 +3,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/encode.h"
 #include "lib/base/limits.h"
+#include "lib/cluster/etcd.h"
 #include "lib/cluster/verification.h"
 #include "lib/kube/apply.h"
 #include "lib/kube/watch.h"
 
 #define READY_MS 5000
-#define ETCD                                                                                       \
-	"--endpoints=https://127.0.0.1:2379", "--cacert=/etc/kubernetes/pki/etcd/ca.crt",          \
-		"--cert=/etc/kubernetes/pki/etcd/healthcheck-client.crt",                          \
-		"--key=/etc/kubernetes/pki/etcd/healthcheck-client.key"
 
 int mk_verify_ready(struct mk_verification *v, char **ret_note, struct mk_error *err)
 {
@@ -102,9 +99,9 @@ static int check_members(const struct mk_exec_item *item, size_t *ret, struct mk
 
 int mk_verify_etcd(struct mk_verification *v, char **ret_note, struct mk_error *err)
 {
-	static const char *const list[] = { "etcdctl", ETCD, "member", "list", NULL };
-	static const char *const health[] = { "etcdctl", ETCD, "endpoint", "health", "--cluster",
-		"--write-out=json", NULL };
+	static const char *const list[] = { "etcdctl", MK_ETCDCTL_OPTIONS, "member", "list", NULL };
+	static const char *const health[] = { "etcdctl", MK_ETCDCTL_OPTIONS, "endpoint", "health",
+		"--cluster", "--write-out=json", NULL };
 	struct mk_exec_item items[] = { mk_verify_command(v->first, list),
 		mk_verify_command(v->first, health) };
 	size_t members = 0, healthy = 0;
@@ -275,7 +272,8 @@ static int judge_raw(
 static int read_raw(struct mk_verification *v, struct mk_buf *ret, struct mk_error *err)
 {
 	mk_autofree char *key = mk_xasprintf("/registry/secrets/%s/secret", v->namespace);
-	const char *argv[] = { "etcdctl", ETCD, "get", "--print-value-only", key, NULL };
+	const char *argv[] = { "etcdctl", MK_ETCDCTL_OPTIONS, "get", "--print-value-only", key,
+		NULL };
 	struct mk_exec_item item = mk_verify_command(v->first, argv);
 	int r = mk_container_exec_each(
 		v->docker, &item, 1, mk_verify_ms(v, MK_VERIFY_ANSWER_MS), err);

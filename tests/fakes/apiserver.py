@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 
-from . import certificates, members, pods, registry, wire
+from . import certificates, encryption, members, pods, registry, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -67,9 +67,13 @@ class Behaviour:
         self.function_status = 200
         self.csr = "signed"         # or denied, failed, never, deleted, garbage
         self.csr_most_days = 365    # for which certificates are signed
+        self.encryption_file = "/etc/kubernetes/encryption-config.yaml"  # of API servers' flags
+        self.no_reload = set()      # nodes whose API server reads its keys at its start alone
+        self.encrypted_resource = "secrets"  # and another one
 
 
-class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi, wire.Server):
+class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
+                encryption.EncryptionApi, wire.Server):
     name = "kubernetes"
 
     def __init__(self, node, files, folder, shared):
@@ -80,6 +84,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi, 
         self.faults = node.behaviour.api_faults
         self.tls = server_context(files, folder)
         self.folder = folder
+        self.keys = None    # encryption.Keys
+        self.versions = {}  # path -> resourceVersion, of objects that are listed
         self.csrs = {}
         self.csr_subjects = []
         self.objects = {}   # path -> object, in order of their apply
@@ -101,8 +107,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi, 
     def handle(self, request):
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
-        answer = self.answer_certificate(request) or self.answer_member(request) or \
-            self.answer_pod(request)
+        answer = self.answer_certificate(request) or self.answer_encryption(request) or \
+            self.answer_member(request) or self.answer_pod(request)
         if answer:
             return answer
         if request.method == "PATCH":
@@ -174,6 +180,7 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi, 
             body["metadata"]["generation"] = 1
             self.objects[request.path] = body
             self.applied[request.path] = time.monotonic()
+            self.encrypt(request.path)
         return wire.Response(201 if is_new else 200, body)
 
     # -- watches
@@ -347,7 +354,7 @@ class Node:
 
     def share(self, other):
         """Answer with what `other` has: its balancer, or another API server beside it."""
-        for part in ("objects", "applied", "namespaces", "watching_since"):
+        for part in ("objects", "applied", "namespaces", "watching_since", "versions"):
             setattr(self.api, part, getattr(other.api, part))
 
     def problems(self):

@@ -167,7 +167,8 @@ class Engine(nodes.NodesEngine, wire.Server):
         threading.Thread(target=container.node.stop, daemon=True).start()
 
     def all_problems(self):
-        return self.problems + [p for node in self.nodes for p in node.problems()]
+        return self.problems + [p for node in self.nodes for p in node.problems()] + \
+            [p for shared in self.members.values() for p in shared.problems]
 
     def stop(self):
         for node in self.nodes:

@@ -7,17 +7,18 @@ and what would break a cluster is a problem of the test.
 import re
 import time
 
-from . import wire
+from . import encryption, wire
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 MERGE_PATCH = "application/merge-patch+json"
 
 
-class Members:
+class Members(encryption.EncryptionMembers):
     """The state that all API servers of a cluster share. `runs` tells whether the
     container of a node runs."""
 
     def __init__(self, runs):
+        super().__init__()
         self.runs = runs
         self.version = 100
         self.leases = {}

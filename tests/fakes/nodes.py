@@ -6,8 +6,9 @@ import json
 import re
 import socket
 import tempfile
+import time
 
-from . import apiserver, members, wire
+from . import apiserver, encryption, members, wire
 
 # Where the files of a change wait for its script.
 CHANGES = "/etc/mkcluster"
@@ -36,7 +37,7 @@ class Port:
         return []
 
 
-class NodesEngine:
+class NodesEngine(encryption.EncryptionEngine):
     """A part of Engine: `self.containers`, `self.networks`, `self.nodes`, `self.members`."""
 
     def members_of(self, container):
@@ -59,6 +60,10 @@ class NodesEngine:
                 "control-plane": "etc/kubernetes/pki/apiserver.crt"}.get(
                     container.role, "etc/kubernetes/pki/ca.crt")
 
+    def first_of(self, shared):
+        return next((n for n in self.nodes if isinstance(n, apiserver.Node) and
+                     n.api.members is shared), None)
+
     def run_node(self, container):
         """What the container is: an API server, one in front of it, a kubelet alone, or
         a port."""
@@ -67,17 +72,25 @@ class NodesEngine:
             self.nodes.append(container.node)
             return
         shared = self.members_of(container)
-        first = next((n for n in self.nodes if isinstance(n, apiserver.Node) and
-                      n.api.members is shared), None)
         if container.role != "load-balancer":
             shared.join(container.name)
         if container.role == "worker":
             return
+        # All are started at once; a balancer stands in front of somebody.
+        for _ in range(500):
+            if container.role == "load-balancer" and not self.first_of(shared):
+                time.sleep(0.01)
+        with self.lock:
+            self.run_server(container, shared, self.first_of(shared))
+
+    def run_server(self, container, shared, first):
         name, files = container.name, container.files
-        if first and container.role == "load-balancer":
+        if container.role == "load-balancer":
             name, files = first.name, self.find(first.name).files
         container.node = apiserver.Node(name, files, container.bindings(), self.behaviour,
                                         tempfile.mkdtemp(dir=self.folder), shared)
+        container.node.api.keys = first.api.keys if container.role == "load-balancer" else \
+            encryption.Keys(container, shared)
         if first:
             container.node.share(first)
         elif container.role == "control-plane":
@@ -87,7 +100,7 @@ class NodesEngine:
     def run_command(self, container, command):
         """(status, output) of a command in a node, the output's lines in turn to stdout
         and stderr; or (status, stdout, stderr)."""
-        answer = self.run_tryout(container, command)
+        answer = self.run_encryption(container, command) or self.run_tryout(container, command)
         if answer:
             return answer
         if command[0] == "etcdctl":
@@ -95,6 +108,7 @@ class NodesEngine:
                 [w for w in command[1:] if not w.startswith(("--endpoints", "--c", "--key"))])
         if command[:2] == ["sh", "-ec"]:
             self.run_script(container, command[2])
+            self.changed_files(container, command[2])
         return (0, "")
 
     @staticmethod

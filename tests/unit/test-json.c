@@ -87,6 +87,24 @@ static void test_print(void **state)
 	assert_string_equal(none, "null");
 }
 
+/* At any depth, and nothing but strings. */
+static void test_wipe(void **state)
+{
+	mk_autojson *value = mk_json_pack(
+		"{s:s,s:[s,{s:s}],s:i}", "a", "one", "b", "two", "c", "three", "d", 4);
+	const char *strings[] = { mk_json_str(value, "a", ""),
+		json_string_value(json_array_get(mk_json_at(value, "b"), 0)),
+		mk_json_str(json_array_get(mk_json_at(value, "b"), 1), "c", "") };
+
+	(void)state;
+	mk_json_wipe(value);
+	assert_memory_equal(strings[0], "\0\0\0", 3);
+	assert_memory_equal(strings[1], "\0\0\0", 3);
+	assert_memory_equal(strings[2], "\0\0\0\0\0", 5);
+	assert_int_equal(mk_json_int(value, "d", 0), 4);
+	mk_json_wipe(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -94,6 +112,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_wipe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
