@@ -69,6 +69,26 @@ int mk_check_san(const char *value, struct mk_error *err)
 	return mk_sans_add(&sans, value, err) < 0 ? mk_error_recode(err, MK_EUSAGE) : 0;
 }
 
+/* As systemd.time(7) has it, in whole units: of minutes at least one, of days at most 30. */
+int mk_check_interval(const char *value, struct mk_error *err)
+{
+	static const struct {
+		char unit;
+		uint64_t max;
+	} units[] = { { 'm', 43200 }, { 'h', 720 }, { 'd', 30 } };
+	size_t len = strlen(value);
+	mk_autofree char *digits = mk_xstrndup(value, len > 0 ? len - 1 : 0);
+	uint64_t n;
+
+	for (size_t i = 0; i < MK_ARRAY_LEN(units); i++) {
+		if (len > 1 && value[len - 1] == units[i].unit &&
+			mk_parse_uint(digits, 1, units[i].max, &n))
+			return 0;
+	}
+	return mk_fail(err, MK_EUSAGE,
+		"must be a time from 1m to 30d like 30m, 6h or 1d, not '%.64s'", value);
+}
+
 int mk_check_domain(const char *value, struct mk_error *err)
 {
 	if (*value && strlen(value) <= 253 && is_of(value, LETTERS DIGITS "-_.") &&

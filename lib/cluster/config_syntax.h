@@ -17,6 +17,8 @@ int mk_check_address(const char *value, struct mk_error *err) MK_CHECKED;
 int mk_check_cidr(const char *value, struct mk_error *err) MK_CHECKED;
 /** A name or address for a certificate. */
 int mk_check_san(const char *value, struct mk_error *err) MK_CHECKED;
+/** A time between two snapshots: "30m", "6h", "1d". */
+int mk_check_interval(const char *value, struct mk_error *err) MK_CHECKED;
 /** A domain to look names up in. */
 int mk_check_domain(const char *value, struct mk_error *err) MK_CHECKED;
 /** ipv4: what else there is, there is not yet. */

@@ -329,6 +329,22 @@ static const struct mk_field etcd_fields[] = {
 };
 FILE_TABLE(etcd);
 
+static const struct mk_field snapshots_fields[] = {
+	{ .key = "every",
+		.kind = MK_FIELD_STRING,
+		.check = mk_check_interval,
+		.offset = AT(snapshot_every),
+		.pattern = "^[1-9][0-9]*[mhd]$",
+		.help = "The time between two, 30m or 6h; without it the cluster makes none." },
+	{ .key = "keep",
+		.kind = MK_FIELD_INT,
+		.min = 1,
+		.max = 1000,
+		.offset = AT(snapshot_keep),
+		.help = "How many stay in the first control plane; the oldest go." },
+};
+FILE_TABLE(snapshots);
+
 static const struct mk_field containerd_fields[] = {
 	{ .key = "patches",
 		.kind = MK_FIELD_STRING_LIST,
@@ -455,6 +471,7 @@ static const struct mk_field fields[] = {
 		.help = "PEM, or files of it relative to this one, that nodes trust." },
 	GROUP("certificates", "The cluster's own certificates.", certificates),
 	GROUP("etcd", NULL, etcd),
+	GROUP("snapshots", "Snapshots of the state that the cluster makes by itself.", snapshots),
 	{ .key = "featureGates",
 		.kind = MK_FIELD_BOOL_MAP,
 		.check_key = mk_check_gate,

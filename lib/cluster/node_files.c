@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 
 #define UNITS_TARGET "/etc/systemd/system/"
+#define SNAPSHOT_TIMER "mkcluster-snapshot.timer"
+#define MKCLUSTER_TARGET "/usr/local/lib/mkcluster/"
 
 enum {
 	ON_CONTROL_PLANE = 1 << MK_ROLE_CONTROL_PLANE,
@@ -44,7 +46,7 @@ static const struct {
 	unsigned roles;
 	bool first_only; /* only the first control plane */
 } files[] = {
-	{ "node/bin/pod-network", "/usr/local/lib/mkcluster/pod-network", ON_NODE, false },
+	{ "node/bin/pod-network", MKCLUSTER_TARGET "pod-network", ON_NODE, false },
 	{ "node/config/admission.yaml", "/etc/kubernetes/admission.yaml", ON_CONTROL_PLANE, false },
 	{ "node/config/audit-policy.yaml", "/etc/kubernetes/audit-policy.yaml", ON_CONTROL_PLANE,
 		false },
@@ -61,25 +63,18 @@ static const struct {
 		false },
 	{ "node/limits/kubelet.conf", UNITS_TARGET "kubelet.service.d/limits.conf", ON_NODE,
 		false },
-	{ "node/limits/node-limits", "/usr/local/lib/mkcluster/node-limits", ON_NODE, false },
+	{ "node/limits/node-limits", MKCLUSTER_TARGET "node-limits", ON_NODE, false },
 	{ "node/proxy/containerd.conf", UNITS_TARGET "containerd.service.d/proxy.conf", ON_NODE,
 		false },
 	{ "node/config/system.conf", "/etc/systemd/system.conf.d/mkcluster.conf", ON_ALL, false },
 	{ "node/config/registry.yaml", "/etc/registry.yaml", ON_CONTROL_PLANE, true },
+	{ "node/bin/snapshot-save", MKCLUSTER_TARGET "snapshot-save", ON_CONTROL_PLANE, true },
+	{ "node/bin/snapshot-rotate", MKCLUSTER_TARGET "snapshot-rotate", ON_CONTROL_PLANE, true },
+	{ "node/snapshot/mkcluster-snapshot.service", UNITS_TARGET "mkcluster-snapshot.service",
+		ON_CONTROL_PLANE, true },
+	{ "node/snapshot/mkcluster-snapshot.timer", UNITS_TARGET SNAPSHOT_TIMER, ON_CONTROL_PLANE,
+		true },
 };
-
-/* "a=https://10.0.0.2:2380,b=https://10.0.0.3:2380": all start as one cluster. */
-static void set_etcd_members(const struct mk_plan *plan, struct mk_render *render)
-{
-	mk_autostrlist members = { .items = NULL };
-	mk_autofree char *list = NULL;
-
-	for (size_t i = 0; i < plan->control_planes; i++)
-		mk_strlist_addf(
-			&members, "%s=https://%s:2380", plan->nodes[i].name, plan->nodes[i].ip);
-	list = mk_strlist_join(&members, ",");
-	mk_render_set(render, "ETCD_INITIAL_CLUSTER", list);
-}
 
 /* Lines of haproxy's configuration, one for each server of a backend. */
 static void set_backend(const struct mk_plan *plan, struct mk_render *render, const char *name,
@@ -120,6 +115,7 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 {
 	const struct mk_plan *plan = &b->plan;
 	mk_autofree char *dns = NULL;
+	mk_autofree char *members = mk_plan_etcd_members(plan);
 	struct mk_cidr services;
 	int r = mk_cidr_parse(b->spec->service_subnet, &services, err);
 
@@ -135,6 +131,10 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	mk_render_set(render, "LEADER_ELECT", plan->control_planes > 1 ? "true" : "false");
 	mk_render_set(render, "PROXY_MODE",
 		b->spec->proxy_mode == MK_PROXY_NFTABLES ? "nftables" : "iptables");
+	mk_render_set(render, "VERSION", MK_VERSION);
+	mk_render_set(
+		render, "SNAPSHOT_EVERY", b->spec->snapshot_every ? b->spec->snapshot_every : "");
+	mk_render_setf(render, "SNAPSHOT_KEEP", "%lld", (long long)b->spec->snapshot_keep);
 	mk_render_setf(render, "MTU", "%lld", (long long)b->mtu);
 	mk_render_set(render, "RESTRICTED", b->profile == MK_PROFILE_RESTRICTED ? "true" : "false");
 	mk_render_set(render, "SYSTEMD_CGROUP", b->cgroup_v1 ? "false" : "true");
@@ -142,7 +142,7 @@ static int set_variables(const struct mk_bringup *b, const struct mk_node_plan *
 	mk_render_setf(render, "REGISTRY_HOST", "%s:5000", plan->nodes[0].ip);
 	mk_render_set(render, "REGISTRY_LISTEN", "0.0.0.0:5000");
 	mk_render_setf(render, "GATEWAY_NODE_PORT", "%d", MK_GATEWAY_PORT);
-	set_etcd_members(plan, render);
+	mk_render_set(render, "ETCD_INITIAL_CLUSTER", members);
 	set_backend(plan, render, "API_BACKENDS", plan->control_planes, MK_API_PORT);
 	set_backend(plan, render, "GATEWAY_BACKENDS", plan->kube_count, MK_GATEWAY_PORT);
 	set_backend(plan, render, "REGISTRY_BACKENDS", 1, 5000);
@@ -221,6 +221,9 @@ static int add_manifests(const struct making *m, struct mk_error *err)
 		if ((files[i].roles & role) && (!files[i].first_only || first))
 			r = add_rendered(m, files[i].source, files[i].target, err);
 	}
+	if (first && m->b->spec->snapshot_every)
+		mk_node_files_add(m->files, UNITS_TARGET "multi-user.target.wants/" SNAPSHOT_TIMER,
+			S_IFLNK, UNITS_TARGET SNAPSHOT_TIMER);
 	return r;
 }
 

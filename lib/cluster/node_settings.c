@@ -264,5 +264,8 @@ bool mk_node_leaves_out(
 		return mk_node_has_default_registry(b->spec);
 	if (mk_after_prefix(source, "node/proxy/"))
 		return !mk_node_has_proxy();
+	if (mk_after_prefix(source, "node/snapshot/") ||
+		mk_after_prefix(source, "node/bin/snapshot-"))
+		return !b->spec->snapshot_every;
 	return mk_after_prefix(source, "node/limits/") && !is_limited(node);
 }

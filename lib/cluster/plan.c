@@ -215,3 +215,13 @@ struct mk_node_plan *mk_plan_front(const struct mk_plan *plan)
 {
 	return &plan->nodes[mk_plan_has_balancer(plan) ? plan->count - 1 : 0];
 }
+
+char *mk_plan_etcd_members(const struct mk_plan *plan)
+{
+	mk_autostrlist members = { .items = NULL };
+
+	for (size_t i = 0; i < plan->control_planes; i++)
+		mk_strlist_addf(
+			&members, "%s=https://%s:2380", plan->nodes[i].name, plan->nodes[i].ip);
+	return mk_strlist_join(&members, ",");
+}

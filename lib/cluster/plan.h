@@ -97,6 +97,10 @@ int mk_plan_grow(struct mk_plan *plan, const struct mk_cluster_spec *spec,
 /** Take the node out of the plan. */
 void mk_plan_drop(struct mk_plan *plan, const char *name);
 
+/** "a=https://10.0.0.2:2380,b=https://10.0.0.3:2380": etcd's members when all begin as one
+ * cluster. Caller frees. */
+char *mk_plan_etcd_members(const struct mk_plan *plan);
+
 /** The node of this name, or NULL. */
 struct mk_node_plan *mk_plan_find(const struct mk_plan *plan, const char *name);
 

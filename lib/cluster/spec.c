@@ -23,6 +23,7 @@ struct mk_cluster_spec mk_cluster_spec_init(void)
 		.cert_algorithm = MK_KEY_EC_P256,
 		.cert_validity = mk_xstrdup("8760h"),
 		.ca_validity = mk_xstrdup("87600h"),
+		.snapshot_keep = 8,
 	};
 }
 
@@ -82,6 +83,7 @@ void mk_cluster_spec_done(struct mk_cluster_spec *spec)
 	free(spec->pod_subnet);
 	free(spec->service_subnet);
 	free(spec->node_subnet);
+	free(spec->snapshot_every);
 	free(spec->api_address);
 	free(spec->cert_validity);
 	free(spec->ca_validity);

@@ -110,7 +110,9 @@ struct mk_cluster_spec {
 	int64_t registry_port; /* of the host */
 	struct mk_strlist api_sans;
 	enum mk_proxy_mode proxy_mode;
-	bool no_cni; /* the user brings one */
+	bool no_cni;          /* the user brings one */
+	char *snapshot_every; /* "6h": the cluster makes snapshots of itself; NULL: it does not */
+	int64_t snapshot_keep;
 	struct mk_strlist dns_search;
 	bool dns_search_given; /* an empty list says: none at all */
 

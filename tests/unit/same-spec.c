@@ -109,6 +109,8 @@ static void same_networking(const struct mk_cluster_spec *a, const struct mk_clu
 	assert_int_equal(a->api_port, b->api_port);
 	assert_int_equal(a->gateway_port, b->gateway_port);
 	assert_int_equal(a->registry_port, b->registry_port);
+	same_string(a->snapshot_every, b->snapshot_every);
+	assert_int_equal(a->snapshot_keep, b->snapshot_keep);
 	same_list(&a->api_sans, &b->api_sans);
 	assert_int_equal(a->proxy_mode, b->proxy_mode);
 	assert_int_equal(a->no_cni, b->no_cni);

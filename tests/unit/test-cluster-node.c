@@ -125,6 +125,9 @@ static bool is_for_control_plane(const char *path)
 {
 	return mk_after_prefix(path, "node/") && !mk_after_prefix(path, "node/load-balancer/") &&
 		!mk_after_prefix(path, "node/limits/") && !mk_after_prefix(path, "node/proxy/") &&
+		!mk_after_prefix(path, "node/snapshot/") &&
+		!mk_after_prefix(path, "node/restore/") &&
+		!mk_after_prefix(path, "node/bin/snapshot-") &&
 		!mk_streq(path, "node/config/haproxy.cfg");
 }
 
@@ -159,6 +162,38 @@ static void test_archive_is_whole(void **state)
 	}
 	assert_int_equal(files, embedded + secrets + 2);
 	assert_true(secrets > 20);
+}
+
+/* Only where it is asked for, and only in the first control plane. */
+static void test_snapshot_schedule(void **state)
+{
+	static const char timer[] = "etc/systemd/system/mkcluster-snapshot.timer";
+	mk_autospec spec = mk_cluster_spec_init();
+	mk_autobringup b = { .spec = NULL };
+	mk_autojson *first = NULL;
+	mk_autojson *second = NULL;
+
+	(void)state;
+	spec.control_planes = 3;
+	spec.snapshot_every = mk_xstrdup("6h");
+	spec.snapshot_keep = 3;
+	serve(NULL, 0);
+	b = bringup(&spec);
+	first = archive_of(&b, 0);
+	second = archive_of(&b, 1);
+	assert_words(text_of(first, timer), "OnUnitActiveSec=6h\n");
+	assert_words(text_of(first, "etc/systemd/system/mkcluster-snapshot.service"),
+		"snapshot-rotate mkcluster " MK_VERSION " 3\n");
+	assert_string_equal(mk_json_str(member(first,
+						"etc/systemd/system/multi-user.target.wants/"
+						"mkcluster-snapshot.timer"),
+				    "link", ""),
+		"/etc/systemd/system/mkcluster-snapshot.timer");
+	assert_int_equal(
+		mk_json_int(member(first, "usr/local/lib/mkcluster/snapshot-save"), "mode", 0),
+		0755);
+	assert_null(json_object_get(second, timer));
+	assert_null(json_object_get(second, "usr/local/lib/mkcluster/snapshot-save"));
 }
 
 /* Of three control planes, a worker and a balancer each gets what is its own. */
@@ -352,6 +387,7 @@ int main(void)
 		TEST(test_container),
 		TEST(test_containers_of_many),
 		TEST(test_archive_is_whole),
+		TEST(test_snapshot_schedule),
 		TEST(test_archive_modes),
 		TEST(test_several_nodes),
 		TEST(test_archive_variants),
