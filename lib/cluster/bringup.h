@@ -45,6 +45,12 @@ struct mk_bringup {
 	json_t *host_ports; /* node -> the ports of its spec's ports, an array of numbers */
 	char *password;
 	char *kubeconfig_path;
+	const struct mk_pki_source *secrets; /* the CAs and keys to use; NULL: new ones */
+	/* What a restore puts into the nodes besides, before they start; or nothing. */
+	struct {
+		int (*fill)(void *arg, const struct mk_bringup *b, struct mk_error *err);
+		void *arg;
+	} extra;
 };
 
 /** One step: what the user reads while it runs, and what it does. A step may
@@ -76,6 +82,18 @@ int mk_step_start_addons(struct mk_bringup *b, char **ret_note, struct mk_error 
 int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
 int mk_step_write_kubeconfig(
 	struct mk_bringup *b, char **ret_note, struct mk_error *err) MK_CHECKED;
+
+/** Run steps in order; on a failure and on an interrupt the way back, as mk_cluster_create
+ * has it. */
+int mk_bringup_run(struct mk_bringup *b, const struct mk_step *steps, size_t count,
+	struct mk_error *err) MK_CHECKED;
+
+/** What a finished run has to say. */
+void mk_bringup_result(const struct mk_bringup *b, struct mk_create_result *ret);
+
+/** Tell a cluster whose objects come from a snapshot what is true of its nodes now: where
+ * the registry is, and the pair that metrics-server serves with. */
+int mk_bringup_tell_place(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
 /** Note in the first control plane that the bring-up has come to its end. Without
  * the note only a hint is different, so a failure is none of the user's. */
@@ -111,6 +129,9 @@ int mk_nodes_make(struct mk_bringup *b, enum mk_profile profile, struct mk_error
 /** Give metrics-server the bundle's pair, and the API server its CAs, if the cluster
  * has one; nothing else of it is applied. */
 int mk_bringup_renew_metrics(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
+
+/** Wait until the gateway answers at its port of the host. */
+int mk_bringup_wait_gateway(struct mk_bringup *b, struct mk_error *err) MK_CHECKED;
 
 /** Label the control planes with their role: a kubelet may not give itself one
  * (NodeRestriction). */

@@ -104,10 +104,11 @@ static int fail_run(struct mk_bringup *b, const char *phase, struct mk_error *er
 	return -(int)err->code;
 }
 
-static int run_steps(struct mk_bringup *b, struct mk_error *err)
+int mk_bringup_run(
+	struct mk_bringup *b, const struct mk_step *steps, size_t count, struct mk_error *err)
 {
-	for (size_t i = 0; i < mk_create_step_count; i++) {
-		const struct mk_step *step = &mk_create_steps[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct mk_step *step = &steps[i];
 		int r;
 
 		if (step->skip && step->skip(b))
@@ -133,7 +134,7 @@ static void add_ports(const struct mk_bringup *b, struct mk_strlist *ret)
 	}
 }
 
-static void fill_result(const struct mk_bringup *b, struct mk_create_result *ret)
+void mk_bringup_result(const struct mk_bringup *b, struct mk_create_result *ret)
 {
 	const char *host = b->spec->api_address;
 	mk_autofree char *api = mk_xasprintf("%s:%lld", host, (long long)b->api_port);
@@ -183,10 +184,10 @@ int mk_cluster_create(struct mk_docker *docker, const struct mk_cluster_spec *sp
 	if (r == 0)
 		r = mk_random_hex(8, &b.run_id, err);
 	if (r == 0)
-		r = run_steps(&b, err);
+		r = mk_bringup_run(&b, mk_create_steps, mk_create_step_count, err);
 	if (r == 0)
 		mk_resume_mark_whole(&b);
 	if (r == 0)
-		fill_result(&b, ret);
+		mk_bringup_result(&b, ret);
 	return r;
 }

@@ -203,6 +203,28 @@ int mk_bringup_renew_metrics(struct mk_bringup *b, struct mk_error *err)
 	return mk_kube_apply(b->kube, some, err);
 }
 
+/* Of the cluster's own objects only those that say where something is: all others are as
+ * the snapshot has them, and as the user may have changed them. */
+int mk_bringup_tell_place(struct mk_bringup *b, struct mk_error *err)
+{
+	mk_autorender render = mk_render_init();
+	mk_autojson *all = NULL;
+	mk_autojson *objects = json_array();
+	const json_t *object;
+	size_t i;
+	int r = set_variables(b, &render, err);
+
+	if (r == 0)
+		r = mk_render_objects(&render, cluster_files[0], &all, err);
+	json_array_foreach (all, i, object) {
+		if (mk_streq(mk_json_str(object, "kind", ""), "ConfigMap"))
+			(void)json_array_append(objects, json_array_get(all, i));
+	}
+	if (r == 0)
+		r = mk_kube_apply(b->kube, objects, err);
+	return r == 0 ? mk_bringup_renew_metrics(b, err) : r;
+}
+
 int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 {
 	mk_autojson *nodes = json_array();
@@ -294,8 +316,12 @@ static void note_gateway(void *payload, const char *name, size_t left)
 }
 
 /* The last word has the gateway itself, through the port the user will use. */
-static int wait_gateway(struct mk_bringup *b, const char *url, struct mk_error *err)
+int mk_bringup_wait_gateway(struct mk_bringup *b, struct mk_error *err)
 {
+	mk_autofree char *address = mk_xasprintf(
+		"%s:%lld", b->spec->api_address, (long long)b->gateway_port);
+	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
+
 	for (;;) {
 		int64_t left = mk_remaining_ms(b->deadline);
 		int r = mk_http_wait_ok(
@@ -314,15 +340,12 @@ int mk_step_wait_openfaas(struct mk_bringup *b, char **ret_note, struct mk_error
 	/* Prometheus too: without it the gateway answers no list of functions. */
 	static const char *const names[] = { "openfaas/gateway", "openfaas/nats",
 		"openfaas/queue-worker", "openfaas/prometheus", "openfaas/alertmanager" };
-	mk_autofree char *address = mk_xasprintf(
-		"%s:%lld", b->spec->api_address, (long long)b->gateway_port);
-	mk_autofree char *url = mk_cluster_url(b->docker, "http", address);
 	int64_t start = mk_now_ms(), gateway = 0;
 	mk_autofree char *answered = NULL;
 	int r = wait_for(b, names, MK_ARRAY_LEN(names), note_gateway, &gateway, err);
 
 	if (r == 0)
-		r = wait_gateway(b, url, err);
+		r = mk_bringup_wait_gateway(b, err);
 	if (r < 0)
 		return r;
 	answered = mk_format_duration(gateway - start);

@@ -185,6 +185,8 @@ int mk_nodes_make(struct mk_bringup *b, enum mk_profile profile, struct mk_error
 	r = create_containers(b, err);
 	if (r == 0)
 		r = fill_containers(b, err);
+	if (r == 0 && b->extra.fill)
+		r = b->extra.fill(b->extra.arg, b, err);
 	return r == 0 ? start_when_alone(b, err) : r;
 }
 

@@ -275,5 +275,5 @@ int mk_step_make_secrets(struct mk_bringup *b, char **ret_note, struct mk_error 
 	/* 160 random bits, more than the 128 that are asked for. */
 	if (r == 0)
 		r = mk_random_hex(20, &b->password, err);
-	return r == 0 ? mk_bringup_make_bundle(b, NULL, MK_PKI_STAY, err) : r;
+	return r == 0 ? mk_bringup_make_bundle(b, b->secrets, MK_PKI_STAY, err) : r;
 }

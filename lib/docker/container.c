@@ -178,7 +178,7 @@ static int read_only_file(
 	return read_data(reader, path, ret, err);
 }
 
-static int open_archive(struct mk_docker *docker, const char *id, const char *path,
+int mk_container_get_stream(struct mk_docker *docker, const char *id, const char *path,
 	struct mk_http_stream **ret, struct mk_error *err)
 {
 	mk_autofree char *where = mk_http_escape(path);
@@ -193,7 +193,7 @@ int mk_container_read_file(struct mk_docker *docker, const char *id, const char 
 	struct mk_buf *ret, struct mk_error *err)
 {
 	MK_CLEANUP(mk_http_stream_freep) struct mk_http_stream *stream = NULL;
-	int r = open_archive(docker, id, path, &stream, err);
+	int r = mk_container_get_stream(docker, id, path, &stream, err);
 
 	return r < 0 ? r : read_only_file(stream, path, ret, err);
 }
@@ -229,7 +229,7 @@ int mk_container_read_folder(struct mk_docker *docker, const char *id, const cha
 	struct mk_tar_reader_options options = {
 		.what = path, .max_member = max_file, .max_count = 10000
 	};
-	int r = open_archive(docker, id, path, &stream, err);
+	int r = mk_container_get_stream(docker, id, path, &stream, err);
 
 	if (r == 0)
 		r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);

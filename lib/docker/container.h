@@ -37,6 +37,11 @@ int mk_container_list(
 int mk_container_put_stream(struct mk_docker *docker, const char *id, const char *path,
 	mk_http_reader reader, void *payload, struct mk_error *err) MK_CHECKED;
 
+/** The file or folder at `path` of the container, which need not run, as an
+ * uncompressed tar stream. MK_ENOTFOUND when there is no such container or path. */
+int mk_container_get_stream(struct mk_docker *docker, const char *id, const char *path,
+	struct mk_http_stream **ret, struct mk_error *err) MK_CHECKED;
+
 /**
  * Append one file of the container, which need not run, to `ret`.
  * MK_ENOTFOUND when there is no such container or file.

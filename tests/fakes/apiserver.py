@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 
-from . import certificates, encryption, members, pods, registry, wire
+from . import certificates, encryption, members, pods, registry, snapshots, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -70,10 +70,13 @@ class Behaviour:
         self.encryption_file = "/etc/kubernetes/encryption-config.yaml"  # of API servers' flags
         self.no_reload = set()      # nodes whose API server reads its keys at its start alone
         self.encrypted_resource = "secrets"  # and another one
+        self.volumes = []           # PersistentVolumes
+        self.restored = []          # Deployments that a restore waits for
+        self.restored_pods = []
 
 
 class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
-                encryption.EncryptionApi, wire.Server):
+                encryption.EncryptionApi, snapshots.SnapshotApi, wire.Server):
     name = "kubernetes"
 
     def __init__(self, node, files, folder, shared):
@@ -108,7 +111,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
         answer = self.answer_certificate(request) or self.answer_encryption(request) or \
-            self.answer_member(request) or self.answer_pod(request)
+            self.answer_member(request) or self.answer_pod(request) or \
+            self.answer_snapshot(request)
         if answer:
             return answer
         if request.method == "PATCH":

@@ -40,7 +40,8 @@ class Members(encryption.EncryptionMembers):
                        "spec": {"unschedulable": True} if self.cordoned(name) else {},
                        "status": {"conditions": [
                            {"type": "MemoryPressure", "status": "False"},
-                           {"type": "Ready", "status": "True" if ready else "False"}]}}
+                           {"type": "Ready", "status": "True" if ready else "False",
+                            "lastHeartbeatTime": "2026-11-23T13:02:39Z"}]}}
                 for name, ready in found.items()}
 
     def cordoned(self, name):

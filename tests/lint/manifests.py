@@ -28,8 +28,10 @@ def roles():
     return set(re.findall(r'"([a-z-]+)"', table.group(1)))
 
 
-def check_names(report, folder, source):
+def check_names(report, folder, source, *more):
     known, images = names_set(source)
+    for path in more:
+        known.update(names_set(path)[0])
     if images:
         known.update({role.upper().replace("-", "_") + "_IMAGE": 1 for role in roles()})
     used = set()
@@ -53,7 +55,7 @@ def check_scripts(report):
 
 def main():
     report = Report()
-    check_names(report, "node", "lib/cluster/node_files.c")
+    check_names(report, "node", "lib/cluster/node_files.c", "lib/cluster/snapshot_feed.c")
     check_names(report, "port", "lib/cluster/port_container.c")
     check_names(report, "objects", "lib/cluster/step_cluster.c")
     check_names(report, "verify", "lib/cluster/verify_pod.c")
