@@ -21,7 +21,8 @@ BELOW["lib/docker"] = {"lib/base", "lib/http", "lib/archive"}
 BELOW["lib/kube"] = {"lib/base", "lib/http"}
 BELOW["lib/registry"] = {"lib/base", "lib/http", "lib/archive"}
 BELOW["lib/fetch"] = {"lib/base", "lib/http"}
-BELOW["lib/nodeimage"] = set(BELOW) - {"lib/nodeimage", "lib/kube", "pki"}
+BELOW["lib/git"] = {"lib/base", "lib/http"}
+BELOW["lib/nodeimage"] = set(BELOW) - {"lib/nodeimage", "lib/kube", "lib/git", "pki"}
 BELOW["lib/cluster"] = set(BELOW) - {"lib/cluster", "lib/nodeimage", "lib/fetch"}
 BELOW["cmd"] = set(BELOW) - {"cmd"}
 
