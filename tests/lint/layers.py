@@ -33,7 +33,7 @@ FOREIGN = {
     "openssl/": ["pki/ssl.h", "pki/*.c", "lib/registry/digest.c", "lib/fetch/checksum.c",
                  "lib/http/handshake.c"],
     "yaml.h": ["lib/base/yaml.c", "lib/base/yaml-*.c"],
-    "git2": [],
+    "git2": ["lib/git/repository.h", "lib/git/*.c"],
 }
 # Private headers that another folder's files may use.
 PRIVATE = re.compile(r"Private to |private to ")
