@@ -17,6 +17,9 @@
 #define MK_MAX_NODE_ARCHIVE (8 * MK_MIB)    /* the files put into one node */
 #define MK_MAX_EXEC_OUTPUT (1 * MK_MIB)     /* what a command in a node prints */
 #define MK_MAX_IMAGE_JSON (4 * MK_MIB)      /* an image manifest or config */
+#define MK_MAX_MANIFEST (16 * MK_MIB)       /* a file of objects to apply */
+#define MK_MAX_MANIFESTS (64 * MK_MIB)      /* and all of them together */
+#define MK_MAX_OBJECTS ((size_t)10000)      /* objects in one apply, or files in a folder */
 #define MK_MAX_YAML_DEPTH 64                /* nesting of a YAML document */
 #define MK_MAX_YAML_NODES 200000            /* scalars and collections in one file */
 

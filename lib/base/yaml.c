@@ -20,6 +20,7 @@ struct reader {
 	size_t len;
 	size_t nodes;
 	bool kubectl;                /* yes and no are booleans */
+	bool whole;                  /* keep empty documents, and positions of all */
 	struct mk_yaml_lines *lines; /* NULL: not wanted */
 	struct mk_yaml_origin origin;
 	struct mk_yaml_mark *where; /* of a failure; NULL: in the message */
@@ -304,15 +305,15 @@ static int read_document(struct reader *in, json_t *docs, size_t max)
 	if (r < 0)
 		return r;
 	/* Positions are those of the first document that holds something. */
-	if (in->lines && json_array_size(docs) > 0)
+	if (in->lines && !in->whole && json_array_size(docs) > 0)
 		in->lines = NULL;
-	if (in->lines)
+	if (in->lines && !in->whole)
 		mk_yaml_lines_clear(in->lines);
 	r = read_value(in, add_place(in, 0, NULL), 0, &doc);
 	if (r < 0)
 		return r;
 	r = next(in);
-	if (r < 0 || json_is_null(doc))
+	if (r < 0 || (json_is_null(doc) && !in->whole))
 		return r;
 	if (json_array_size(docs) == max)
 		return fail_at(in, at, "a second document begins here, where one is expected");
@@ -425,4 +426,21 @@ int mk_yaml_parse_kubectl(const char *data, size_t len, const char *what, json_t
 	struct reader in = { .what = what, .kubectl = true, .err = err };
 
 	return parse_with_lines(&in, data, len, ret, ret_lines);
+}
+
+int mk_yaml_parse_stream(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_yaml_lines **ret_lines, struct mk_error *err)
+{
+	MK_CLEANUP(mk_yaml_lines_freep)
+	struct mk_yaml_lines *lines = mk_yaml_lines_new();
+	struct reader in = {
+		.what = what, .kubectl = true, .whole = true, .lines = lines, .err = err
+	};
+	int r;
+
+	(void)mk_yaml_lines_add(lines, 0, NULL, 1, 1);
+	r = parse(&in, data, len, SIZE_MAX, ret);
+	if (r == 0)
+		*ret_lines = MK_TAKE(lines);
+	return r;
 }

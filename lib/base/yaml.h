@@ -87,6 +87,13 @@ int mk_yaml_parse_kubectl(const char *data, size_t len, const char *what, json_t
 	struct mk_yaml_lines **ret_lines, struct mk_error *err) MK_CHECKED;
 
 /**
+ * Read all documents as kubectl does (see mk_yaml_parse_kubectl), empty ones as null,
+ * and remember positions: "[1].kind" is a key of the second document.
+ */
+int mk_yaml_parse_stream(const char *data, size_t len, const char *what, json_t **ret,
+	struct mk_yaml_lines **ret_lines, struct mk_error *err) MK_CHECKED;
+
+/**
  * The position of a key or list item, both from 1, by dotted path with [N] for
  * items: "nodes[0].role"; "" is the document. Keys may hold dots themselves.
  * 0 and 0 when the path is not in the document.
