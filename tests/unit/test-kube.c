@@ -271,6 +271,9 @@ static void test_apply_refused(void **state)
 		{ "PATCH /api/v1/namespaces/n", { { .status = 200 } }, 1 },
 		{ "PATCH /api/v1/namespaces/default/configmaps/c",
 			{ { .status = 422, .body = "{\"message\":\"data: Invalid value\"}" } }, 1 },
+		{ "GET /api/v1",
+			{ { .body = "{\"resources\":[{\"name\":\"gadgets\",\"kind\":\"Gadget\"}]}" } },
+			1 },
 	};
 	mk_autojson *objects = mk_json_pack("[o,o,o]", object("v1", "Namespace", "n"),
 		object("v1", "ConfigMap", "c"), object("v1", "Service", "s"));
@@ -284,10 +287,11 @@ static void test_apply_refused(void **state)
 	assert_words(w.err.message, "/configmaps/c");
 	assert_words(w.err.message, "422: data: Invalid value");
 	assert_int_equal(fake_peer_hits(w.server, ""), 2);
-	/* An unknown kind is noticed before anything is sent. */
+	/* An unknown kind is noticed before anything is applied: the server is asked. */
 	assert_int_equal(mk_kube_apply(w.kube, unknown, &w.err), -MK_EINVALID);
-	assert_words(w.err.message, "Widget");
-	assert_int_equal(fake_peer_hits(w.server, ""), 2);
+	assert_words(w.err.message, "v1 has no kind 'Widget'; did you mean 'Gadget'?");
+	assert_int_equal(fake_peer_hits(w.server, "PATCH "), 2);
+	assert_int_equal(fake_peer_hits(w.server, "GET /api/v1 "), 1);
 	assert_int_equal(mk_kube_apply(w.kube, none, &w.err), 0);
 }
 
