@@ -84,6 +84,7 @@ struct mk_command {
 extern const struct mk_command *const mk_commands[];
 extern const size_t mk_command_count;
 
+extern const struct mk_command mk_command_apply;
 extern const struct mk_command mk_command_build_component;
 extern const struct mk_command mk_command_build_node_image;
 extern const struct mk_command mk_command_certs_check;

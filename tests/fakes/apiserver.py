@@ -13,7 +13,7 @@ import re
 import ssl
 import time
 
-from . import certificates, encryption, members, pods, registry, snapshots, wire
+from . import certificates, encryption, members, objects, pods, registry, snapshots, wire
 
 PKI = "etc/kubernetes/pki/"
 
@@ -75,8 +75,9 @@ class Behaviour:
         self.restored_pods = []
 
 
-class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
-                encryption.EncryptionApi, snapshots.SnapshotApi, wire.Server):
+class ApiServer(members.MembersApi, objects.ObjectsApi, pods.PodsApi,
+                certificates.CertificatesApi, encryption.EncryptionApi, snapshots.SnapshotApi,
+                wire.Server):
     name = "kubernetes"
 
     def __init__(self, node, files, folder, shared):
@@ -111,7 +112,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
         if self.behaviour.on_request:
             self.behaviour.on_request(self.node, request)
         answer = self.answer_certificate(request) or self.answer_encryption(request) or \
-            self.answer_member(request) or self.answer_pod(request) or \
+            self.answer_member(request) or self.answer_object(request) or \
+            self.answer_pod(request) or \
             self.answer_snapshot(request)
         if answer:
             return answer
@@ -133,8 +135,8 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
             return wire.Response(200, text, content_type="text/plain")
         if request.path in self.objects:
             return wire.Response(200, self.objects[request.path])
-        if len(parts) == 7 and parts[5] == "secrets":
-            return self.error(404, f'secrets "{parts[6]}" not found')
+        if len(parts) == 7 and parts[5] in ("secrets", "configmaps"):
+            return self.error(404, f'{parts[5]} "{parts[6]}" not found')
         return self.refuse(request, "unknown path")
 
     def readyz(self):
@@ -149,7 +151,10 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
     def apply(self, request):
         if request.headers.get("content-type") != "application/apply-patch+yaml":
             return self.refuse(request, "wrong content type")
-        if request.query != {"fieldManager": "mkcluster", "force": "true"}:
+        query = dict(request.query)
+        dry_run = query.pop("dryRun", None)
+        if query.pop("force", None) not in ("true", "false") or dry_run not in (None, "All") or \
+                query != {"fieldManager": "mkcluster"}:
             return self.refuse(request, "wrong query")
         body = request.json()
         parts = request.path.strip("/").split("/")
@@ -170,9 +175,9 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
             return self.refuse(request, "metadata.managedFields must be nil")
         if request.path in self.behaviour.refuse:
             return self.error(*self.behaviour.refuse[request.path])
-        return self.store(request, body, namespace)
+        return self.store(request, body, namespace, dry_run)
 
-    def store(self, request, body, namespace):
+    def store(self, request, body, namespace, dry_run=None):
         with self.lock:
             if namespace and namespace not in self.namespaces:
                 return self.error(404, f'namespaces "{namespace}" not found')
@@ -180,8 +185,16 @@ class ApiServer(members.MembersApi, pods.PodsApi, certificates.CertificatesApi,
                 self.namespaces.add(body["metadata"]["name"])
             for value in body.get("data", {}).values() if body["kind"] == "Secret" else ():
                 base64.b64decode(value, validate=True)
-            is_new = request.path not in self.objects
+            old = self.objects.get(request.path)
+            is_new = old is None
             body["metadata"]["generation"] = 1
+            body["metadata"]["uid"] = request.path if is_new else old["metadata"]["uid"]
+            body["metadata"]["resourceVersion"] = "0" if is_new else \
+                old["metadata"]["resourceVersion"]
+            if not is_new and body != old:
+                body["metadata"]["resourceVersion"] += "1"
+            if dry_run:
+                return wire.Response(201 if is_new else 200, body)
             self.objects[request.path] = body
             self.applied[request.path] = time.monotonic()
             self.encrypt(request.path)
