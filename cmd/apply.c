@@ -22,7 +22,7 @@ static const struct mk_option options[] = {
 		.kind = MK_OPTION_LIST,
 		.value = "FILE",
 		.offset = offsetof(struct options, files),
-		.help = "a file, a folder, or - for stdin; may be repeated" },
+		.help = "a file, a folder, - for stdin, or URL[@REF][:PATH]; may be repeated" },
 	{ .name = "recursive",
 		.letter = 'R',
 		.kind = MK_OPTION_ON,
@@ -121,7 +121,7 @@ static int run(const struct mk_context *context, const void *opts,
 
 	(void)arguments;
 	if (r == 0)
-		r = mk_manifests_of(&o->files, o->recursive, &manifests, err);
+		r = mk_manifests_of(&o->files, o->recursive, context, &manifests, err);
 	if (r == 0)
 		r = mk_docker_new(NULL, &docker, err);
 	if (r < 0)

@@ -143,7 +143,7 @@ static int delete_objects(
 	if (r == 0)
 		r = mk_check_object_name("namespace", how.namespace, err);
 	if (r == 0)
-		r = mk_manifests_of(&o->files, o->recursive, &manifests, err);
+		r = mk_manifests_of(&o->files, o->recursive, context, &manifests, err);
 	if (r == 0)
 		r = mk_docker_new(NULL, &docker, err);
 	if (r < 0)

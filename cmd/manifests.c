@@ -1,25 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/manifests.h"
 
+#include "cmd/progress.h"
+#include "lib/base/clock.h"
+#include "lib/git/source.h"
+
 #include <stdio.h>
 
-static int read_one(
-	const char *file, bool recursive, struct mk_manifests *ret, struct mk_error *err)
+static void show_fetch(void *payload, const struct mk_source_progress *fetched)
+{
+	mk_autofree char *bytes = mk_format_bytes(fetched->bytes);
+	mk_autofree char *note = fetched->total > 0
+		? mk_xasprintf("%zu of %zu objects, %s", fetched->objects, fetched->total, bytes)
+		: mk_xstrdup(bytes);
+
+	mk_progress_note(payload, "Fetching", note);
+}
+
+static int take(void *payload, const char *path, const void *data, size_t len, struct mk_error *err)
+{
+	return mk_manifests_take(payload, path, data, len, err);
+}
+
+static int walk(
+	struct mk_source *source, bool recursive, struct mk_manifests *ret, struct mk_error *err)
+{
+	static const char *const suffixes[] = { ".yaml", ".yml", ".json", NULL };
+	struct mk_source_query query = { .suffixes = suffixes, .recursive = recursive };
+	size_t before = ret->files;
+	int r = mk_source_walk(source, &query, take, ret, err);
+
+	if (r < 0 || ret->files > before)
+		return r;
+	(void)mk_fail(
+		err, MK_EUSAGE, "no *.yaml, *.yml or *.json in %s", mk_source_describe(source));
+	if (!recursive)
+		mk_error_hint(err, "--recursive looks into its folders too");
+	return -MK_EUSAGE;
+}
+
+/* Which commit it was is worth knowing afterwards: a branch moves on. */
+static int read_repository(const char *from, bool recursive, const struct mk_context *context,
+	struct mk_manifests *ret, struct mk_error *err)
+{
+	struct mk_progress progress = { .context = context };
+	struct mk_source_options options = { .listener = show_fetch,
+		.listener_payload = &progress };
+	MK_CLEANUP(mk_source_freep) struct mk_source *source = NULL;
+	int r = mk_source_open(from, &options, &source, err);
+
+	mk_progress_close(&progress);
+	if (r == 0)
+		r = walk(source, recursive, ret, err);
+	/* A place that is not there is a mistake of the command line, as a file is. */
+	if (r == -MK_ENOTFOUND)
+		return mk_error_recode(err, MK_EUSAGE);
+	if (r == 0)
+		mk_progress_say(&progress, "from %s", mk_source_describe(source));
+	return r;
+}
+
+static int read_one(const char *file, bool recursive, const struct mk_context *context,
+	struct mk_manifests *ret, struct mk_error *err)
 {
 	if (!*file)
 		return mk_fail(err, MK_EUSAGE, "-f: an empty name of a file");
 	if (strstr(file, "://"))
-		return mk_fail(err, MK_EUSAGE, "-f %s: neither a file nor a folder nor '-'", file);
+		return read_repository(file, recursive, context, ret, err);
 	return mk_manifests_read(file, recursive, mk_manifests_take, ret, err);
 }
 
-int mk_manifests_of(const struct mk_strlist *files, bool recursive, struct mk_manifests *ret,
-	struct mk_error *err)
+int mk_manifests_of(const struct mk_strlist *files, bool recursive,
+	const struct mk_context *context, struct mk_manifests *ret, struct mk_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < files->count; i++)
-		r = read_one(files->items[i], recursive, ret, err);
+		r = read_one(files->items[i], recursive, context, ret, err);
 	return r < 0 ? r : mk_manifests_check(ret, err);
 }
 

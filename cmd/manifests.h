@@ -7,8 +7,12 @@
 #include "lib/kube/manifest.h"
 #include "lib/kube/target.h"
 
-/** Read all that -f names. MK_EUSAGE with every mistake. */
-int mk_manifests_of(const struct mk_strlist *files, bool recursive, struct mk_manifests *ret,
+/**
+ * Read all that -f names: files, folders, stdin, and repositories (lib/git/source.h),
+ * which may have to be fetched; how that goes is shown. MK_EUSAGE with every mistake.
+ */
+int mk_manifests_of(const struct mk_strlist *files, bool recursive,
+	const struct mk_context *context, struct mk_manifests *ret,
 	struct mk_error *err) MK_CHECKED;
 
 /** MK_EUSAGE when the option's value cannot be the name of an object. */

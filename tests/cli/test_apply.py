@@ -2,6 +2,9 @@
 """`apply -f` and `delete -f`, and that the latter is never the cluster's `delete`."""
 
 import json
+import os
+import re
+import subprocess
 
 from cli.harness import CONTEXT, NAME, NODE, CliTest
 
@@ -42,6 +45,49 @@ class Objects(CliTest):
         self.assertEqual(self.there(), ["three"])
         self.assertEqual(self.run_cli("delete", "-f", "app.yaml", "--name", NAME).out,
                          "configmap/one not found\nconfigmap/two not found\n")
+
+    def repository(self):
+        """deploy/app.yaml of a branch, and as it was at its first commit."""
+        folder = self.folder / "repository"
+
+        def git(*argv):
+            done = subprocess.run(
+                ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *argv],
+                check=True, capture_output=True, text=True,
+                env={"PATH": os.environ["PATH"], "HOME": str(self.folder)})
+            return done.stdout.strip()
+        (folder / "deploy").mkdir(parents=True)
+        git("init", "-q", "-b", "main")
+        commits = []
+        for names in (("one",), ("one", "two")):
+            (folder / "deploy" / "app.yaml").write_text("".join(MAP.format(n, "x") for n in names))
+            git("add", "-A")
+            git("commit", "-qm", "app")
+            commits.append(git("rev-parse", "HEAD"))
+        return f"file://{folder}", commits
+
+    def test_repository(self):
+        url, (first, second) = self.repository()
+        result = self.apply("-f", f"{url}@{first[:10]}:deploy")
+        self.assert_code(result, 0)
+        self.assertEqual(result.out, "configmap/one created\n")
+        self.assert_said(result, f"^from {re.escape(url)} at {first}$")
+        result = self.apply("-f", f"{url}@main:deploy/app.yaml")
+        self.assert_said(result, f" at {second}$")
+        self.assertEqual(result.out, "configmap/one unchanged\nconfigmap/two created\n")
+        result = self.run_cli("delete", "-f", f"{url}:deploy", "--name", NAME, "-q")
+        self.assert_code(result, 0)
+        self.assertEqual((self.there(), result.err), ([], ""))
+
+    def test_repository_that_is_none(self):
+        url, _ = self.repository()
+        for given, words in ((f"{url}@maim:deploy", "maim.*main"), (f"{url}:nowhere", "nowhere"),
+                             (f"{url}-not", "repository-not"), ("ssh://a/b", "ssh"),
+                             (url, "no [*].yaml, [*].yml or [*].json in .* at ")):
+            result = self.apply("-f", given)
+            self.assert_code(result, 2)
+            self.assertRegex(result.err.replace("\n", " "), words)
+        self.assertEqual(self.there(), [])
 
     def test_dry_run(self):
         for verb in ("apply", "delete"):
