@@ -11,7 +11,8 @@ struct options {
 	struct mk_strlist files;
 	const char *namespace;
 	const char *set;
-	bool recursive, prune, dry_run, force, wait;
+	bool recursive, prune, force, wait;
+	int dry_run;
 	int output;
 	int64_t timeout_ms;
 };
@@ -35,7 +36,8 @@ static const struct mk_option options[] = {
 		.offset = offsetof(struct options, namespace),
 		.help = "of objects that name none (default)" },
 	{ .name = "dry-run",
-		.kind = MK_OPTION_ON,
+		.kind = MK_OPTION_CHOICE,
+		.choices = mk_dry_run_choices,
 		.offset = offsetof(struct options, dry_run),
 		.help = "have the server try it, and change nothing" },
 	{ .name = "force-conflicts",
@@ -61,12 +63,7 @@ static const struct mk_option options[] = {
 		.value = "TIME",
 		.offset = offsetof(struct options, timeout_ms),
 		.help = "give up waiting after (5m)" },
-	{ .name = "output",
-		.letter = 'o',
-		.kind = MK_OPTION_CHOICE,
-		.choices = mk_output_choices,
-		.offset = offsetof(struct options, output),
-		.help = "how to print it (text)" },
+	MK_OUTPUT_OPTION(struct options),
 };
 
 static void init(void *o)
@@ -108,7 +105,7 @@ static int run(const struct mk_context *context, const void *opts,
 	struct mk_apply_options how = {
 		.namespace = o->namespace,
 		.force = o->force,
-		.dry_run = o->dry_run,
+		.dry_run = o->dry_run != 0,
 		.prune = o->prune,
 		.set = o->set,
 		.wait = o->wait,
@@ -142,7 +139,7 @@ const struct mk_command mk_command_apply = {
 		"what is not ready, and why.\n",
 	.examples = "  mkcluster apply -f app.yaml --wait\n"
 		    "  mkcluster apply -f deploy/ --recursive --applyset app --prune\n"
-		    "  mkcluster apply -f - --dry-run < app.yaml\n",
+		    "  mkcluster apply -f - --dry-run=server < app.yaml\n",
 	.options = options,
 	.option_count = MK_ARRAY_LEN(options),
 	.options_size = sizeof(struct options),

@@ -32,11 +32,7 @@ struct options {
 #define LIST_OPTIONS                                                                               \
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),                          \
 		KUBECONFIG_OPTION("looked at too ($KUBECONFIG, ~/.kube/config)"),                  \
-	{                                                                                          \
-		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
-		.choices = mk_output_choices, .offset = offsetof(struct options, output),          \
-		.help = "how to print it (text)"                                                   \
-	}
+		MK_OUTPUT_OPTION(struct options)
 
 static const struct mk_option list_options[] = { LIST_OPTIONS };
 
@@ -144,14 +140,12 @@ typedef bool (*cert_filter)(const struct mk_found_cert *found, int64_t seconds);
 static void print_json(const struct mk_found_certs *certs, cert_filter wanted, int64_t seconds)
 {
 	mk_autojson *list = json_array();
-	mk_autofree char *text = NULL;
 
 	for (size_t i = 0; i < certs->count; i++) {
 		if (wanted(&certs->items[i], seconds))
 			(void)json_array_append_new(list, cert_json(&certs->items[i]));
 	}
-	text = json_dumps(list, JSON_INDENT(2));
-	(void)printf("%s\n", text ? text : "[]");
+	mk_print_json(list);
 }
 
 /* What is in no node is the user's, or the cluster's own. */

@@ -12,6 +12,7 @@
 #define MK_CMD_COMMAND_H
 
 #include "lib/base/error.h"
+#include "lib/base/json.h"
 #include "lib/base/str.h"
 
 /** Exit statuses, the same for every command. */
@@ -122,5 +123,17 @@ extern const struct mk_command mk_command_version;
 
 extern const char *const mk_output_choices[]; /* "text", "json" */
 enum mk_output { MK_OUTPUT_TEXT, MK_OUTPUT_JSON };
+
+/** The option that says how to print; it sets the int `output` of `options`. */
+#define MK_OUTPUT_OPTION(options)                                                                  \
+	{                                                                                          \
+		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
+		.choices = mk_output_choices, .offset = offsetof(options, output),                 \
+		.help = "how to print it (text)"                                                   \
+	}
+
+/** Print a value on stdout as JSON for people and programs. The text is wiped: a
+ * kubeconfig may be in it. */
+void mk_print_json(const json_t *value);
 
 #endif

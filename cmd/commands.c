@@ -41,5 +41,3 @@ const struct mk_command *const mk_commands[] = {
 };
 
 const size_t mk_command_count = MK_ARRAY_LEN(mk_commands);
-
-const char *const mk_output_choices[] = { "text", "json", NULL };

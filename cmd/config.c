@@ -12,29 +12,15 @@ struct options {
 	int output;
 };
 
-#define OUTPUT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
-		.choices = mk_output_choices, .offset = offsetof(struct options, output),          \
-		.help = "how to print it (text)"                                                   \
-	}
-
-static const struct mk_option validate_options[] = { OUTPUT_OPTION };
+static const struct mk_option validate_options[] = { MK_OUTPUT_OPTION(struct options) };
 static const struct mk_option print_options[] = {
 	MK_SHAPE_OPTIONS(struct options),
-	OUTPUT_OPTION,
+	MK_OUTPUT_OPTION(struct options),
 };
 
 static void init(void *o)
 {
 	*(struct options *)o = (struct options){ .shape = MK_SHAPE_INIT };
-}
-
-static void print_json(const json_t *value)
-{
-	mk_autofree char *text = json_dumps(value, JSON_INDENT(2));
-
-	(void)printf("%s\n", text ? text : "null");
 }
 
 static json_t *problem_value(const struct mk_decode *d, const struct mk_problem *problem)
@@ -63,7 +49,7 @@ static void print_problems(const struct mk_decode *d, int output)
 		return;
 	value = mk_json_pack("{s:b,s:O,s:I}", "valid", d->count == 0 ? 1 : 0, "problems", problems,
 		"more", (json_int_t)d->dropped);
-	print_json(value);
+	mk_print_json(value);
 }
 
 static int validate(const struct mk_context *context, const void *opts,
@@ -103,7 +89,7 @@ static int print(const struct mk_context *context, const void *opts,
 	(void)arguments;
 	if (r == 0 && o->output == MK_OUTPUT_JSON) {
 		value = mk_cluster_spec_value(&spec);
-		print_json(value);
+		mk_print_json(value);
 		return 0;
 	}
 	if (r == 0)
@@ -122,7 +108,7 @@ static int schema(const struct mk_context *context, const void *opts,
 	(void)opts;
 	(void)arguments;
 	(void)err;
-	print_json(value);
+	mk_print_json(value);
 	return 0;
 }
 

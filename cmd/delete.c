@@ -15,7 +15,8 @@ struct options {
 	bool all;
 	/* Of objects, with -f. */
 	struct mk_strlist files;
-	bool recursive, dry_run, wait;
+	bool recursive, wait;
+	int dry_run;
 	const char *namespace; /* NULL: not given */
 	int64_t timeout_ms;    /* 0: not given */
 	int output;
@@ -52,7 +53,8 @@ static const struct mk_option options[] = {
 		.offset = offsetof(struct options, namespace),
 		.help = "with -f: of objects that name none (default)" },
 	{ .name = "dry-run",
-		.kind = MK_OPTION_ON,
+		.kind = MK_OPTION_CHOICE,
+		.choices = mk_dry_run_choices,
 		.offset = offsetof(struct options, dry_run),
 		.help = "with -f: have the server try it, and change nothing" },
 	{ .name = "no-wait",
@@ -130,7 +132,7 @@ static int delete_objects(
 	};
 	struct mk_remove_options how = {
 		.namespace = o->namespace ? o->namespace : "default",
-		.dry_run = o->dry_run,
+		.dry_run = o->dry_run != 0,
 		.wait = o->wait,
 		.report = mk_outcomes_report,
 		.payload = &outcomes,

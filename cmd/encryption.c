@@ -17,12 +17,7 @@ struct options {
 
 static const struct mk_option status_options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	{ .name = "output",
-		.letter = 'o',
-		.kind = MK_OPTION_CHOICE,
-		.choices = mk_output_choices,
-		.offset = offsetof(struct options, output),
-		.help = "how to print it (text)" },
+	MK_OUTPUT_OPTION(struct options),
 };
 
 static const struct mk_option rotate_options[] = {
@@ -104,9 +99,8 @@ static void print_json(const char *cluster, const struct mk_encryption_status *s
 		planes_json(status), "stored", counts_json(status), "rotation", "underWay",
 		under_way, "key", status->key, "stage", mk_rekey_stage_name(status->stage), "next",
 		next_steps[status->stage]);
-	mk_autofree char *text = json_dumps(value, JSON_INDENT(2));
 
-	(void)printf("%s\n", text ? text : "null");
+	mk_print_json(value);
 }
 
 static void print_planes(const struct mk_encryption_status *status)

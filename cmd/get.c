@@ -15,21 +15,14 @@ struct options {
 	bool internal;
 };
 
-#define OUTPUT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
-		.choices = mk_output_choices, .offset = offsetof(struct options, output),          \
-		.help = "how to print it (text)"                                                   \
-	}
-
-static const struct mk_option list_options[] = { OUTPUT_OPTION };
+static const struct mk_option list_options[] = { MK_OUTPUT_OPTION(struct options) };
 static const struct mk_option node_options[] = {
 	MK_NAME_OPTION(struct options, "only of this cluster (all)"),
-	OUTPUT_OPTION,
+	MK_OUTPUT_OPTION(struct options),
 };
 static const struct mk_option kubeconfig_options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	OUTPUT_OPTION,
+	MK_OUTPUT_OPTION(struct options),
 	{ .name = "internal",
 		.kind = MK_OPTION_ON,
 		.offset = offsetof(struct options, internal),
@@ -37,16 +30,8 @@ static const struct mk_option kubeconfig_options[] = {
 };
 static const struct mk_option password_options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	OUTPUT_OPTION,
+	MK_OUTPUT_OPTION(struct options),
 };
-
-static void print_json(const json_t *value)
-{
-	char *text = json_dumps(value, JSON_INDENT(2));
-
-	(void)printf("%s\n", text ? text : "null");
-	mk_secret_free(text);
-}
 
 static int get_clusters(const struct mk_context *context, const void *opts,
 	const struct mk_strlist *arguments, struct mk_error *err)
@@ -64,7 +49,7 @@ static int get_clusters(const struct mk_context *context, const void *opts,
 	if (r < 0)
 		return r;
 	if (o->output == MK_OUTPUT_JSON) {
-		print_json(clusters);
+		mk_print_json(clusters);
 		return 0;
 	}
 	json_array_foreach (clusters, i, cluster)
@@ -94,7 +79,7 @@ static int get_nodes(const struct mk_context *context, const void *opts,
 	if (r < 0)
 		return r;
 	if (o->output == MK_OUTPUT_JSON) {
-		print_json(nodes);
+		mk_print_json(nodes);
 		return 0;
 	}
 	(void)printf("%-32s %-16s %-14s %-10s %s\n", "NAME", "CLUSTER", "ROLE", "STATE", "IP");
@@ -134,7 +119,7 @@ static int get_kubeconfig(const struct mk_context *context, const void *opts,
 	if (r < 0)
 		return r;
 	if (value)
-		print_json(value);
+		mk_print_json(value);
 	else
 		(void)fwrite(text.data, 1, text.len, stdout);
 	return 0;
@@ -158,7 +143,7 @@ static int get_password(const struct mk_context *context, const void *opts,
 		return r;
 	if (o->output == MK_OUTPUT_JSON) {
 		value = mk_json_pack("{s:s,s:s}", "user", "admin", "password", password.data);
-		print_json(value);
+		mk_print_json(value);
 	} else {
 		(void)printf("%s\n", password.data);
 	}

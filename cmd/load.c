@@ -15,12 +15,7 @@ struct options {
 
 static const struct mk_option options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	{ .name = "output",
-		.letter = 'o',
-		.kind = MK_OPTION_CHOICE,
-		.choices = mk_output_choices,
-		.offset = offsetof(struct options, output),
-		.help = "how to print it (text)" },
+	MK_OUTPUT_OPTION(struct options),
 };
 
 static const char *cluster_name(const struct options *o)
@@ -42,12 +37,10 @@ static json_t *image_json(const struct mk_loaded_image *image)
 static void print_json(const struct mk_load_report *report)
 {
 	mk_autojson *images = json_array();
-	mk_autofree char *text = NULL;
 
 	for (size_t i = 0; i < report->count; i++)
 		(void)json_array_append_new(images, image_json(&report->images[i]));
-	text = json_dumps(images, JSON_INDENT(2));
-	(void)printf("%s\n", text ? text : "[]");
+	mk_print_json(images);
 }
 
 static void print_text(

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+const char *const mk_dry_run_choices[] = { "none", "server", NULL };
+
 static void show_fetch(void *payload, const struct mk_source_progress *fetched)
 {
 	mk_autofree char *bytes = mk_format_bytes(fetched->bytes);
@@ -132,12 +134,10 @@ void mk_outcomes_report(void *payload, const struct mk_outcome *outcome)
 
 void mk_outcomes_end(struct mk_outcomes *outcomes)
 {
-	mk_autofree char *text = NULL;
-
-	if (outcomes->output == MK_OUTPUT_JSON) {
-		text = outcomes->list ? json_dumps(outcomes->list, JSON_INDENT(2)) : NULL;
-		(void)printf("%s\n", text ? text : "[]");
-	}
+	if (outcomes->output == MK_OUTPUT_JSON && !outcomes->list)
+		outcomes->list = json_array();
+	if (outcomes->output == MK_OUTPUT_JSON)
+		mk_print_json(outcomes->list);
 	json_decref(outcomes->list);
 	outcomes->list = NULL;
 }

@@ -15,6 +15,9 @@ int mk_manifests_of(const struct mk_strlist *files, bool recursive,
 	const struct mk_context *context, struct mk_manifests *ret,
 	struct mk_error *err) MK_CHECKED;
 
+/** kubectl's words but "client", which knows no schema: "none", "server". */
+extern const char *const mk_dry_run_choices[];
+
 /** MK_EUSAGE when the option's value cannot be the name of an object. */
 int mk_check_object_name(const char *option, const char *name, struct mk_error *err) MK_CHECKED;
 

@@ -12,17 +12,10 @@ struct options {
 	int output;
 };
 
-#define OUTPUT_OPTION                                                                              \
-	{                                                                                          \
-		.name = "output", .letter = 'o', .kind = MK_OPTION_CHOICE,                         \
-		.choices = mk_output_choices, .offset = offsetof(struct options, output),          \
-		.help = "how to print it (text)"                                                   \
-	}
-
 static const struct mk_option options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	/* Last, so that the command that prints nothing can leave it out. */
-	OUTPUT_OPTION,
+	MK_OUTPUT_OPTION(struct options),
 };
 
 #define WITHOUT_OUTPUT (MK_ARRAY_LEN(options) - 1)
@@ -30,13 +23,6 @@ static const struct mk_option options[] = {
 static void init(void *o)
 {
 	*(struct options *)o = (struct options){ .name = MK_DEFAULT_NAME };
-}
-
-static void print_json(const json_t *value)
-{
-	mk_autofree char *text = json_dumps(value, JSON_INDENT(2));
-
-	(void)printf("%s\n", text ? text : "[]");
 }
 
 struct ports {
@@ -84,7 +70,7 @@ static void print_added(const struct options *o, struct mk_progress *progress,
 				"nodePort", (json_int_t)port->container_port, "state", "running"));
 	}
 	if (o->output == MK_OUTPUT_JSON)
-		print_json(list);
+		mk_print_json(list);
 }
 
 static int add(const struct mk_context *context, const void *opts,
@@ -129,7 +115,7 @@ static int list(const struct mk_context *context, const void *opts,
 	if (r < 0)
 		return r;
 	if (o->output == MK_OUTPUT_JSON) {
-		print_json(ports);
+		mk_print_json(ports);
 		return 0;
 	}
 	(void)printf("%-16s %-10s %-10s %s\n", "ADDRESS", "HOST-PORT", "NODE-PORT", "STATE");

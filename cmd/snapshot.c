@@ -100,12 +100,7 @@ static int save(const struct mk_context *context, const void *opts,
 
 static const struct mk_option list_options[] = {
 	MK_NAME_OPTION(struct options, "only of this cluster"),
-	{ .name = "output",
-		.letter = 'o',
-		.kind = MK_OPTION_CHOICE,
-		.choices = mk_output_choices,
-		.offset = offsetof(struct options, output),
-		.help = "how to print it (text)" },
+	MK_OUTPUT_OPTION(struct options),
 };
 
 static void print_list(const json_t *list)
@@ -135,7 +130,6 @@ static int list(const struct mk_context *context, const void *opts,
 	const struct options *o = opts;
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	mk_autojson *found = json_array();
-	mk_autofree char *text = NULL;
 	/* Who names a place wants to know what is there. */
 	bool nodes = arguments->count == 0;
 	int r = o->name ? mk_cluster_name_check(o->name, err) : 0;
@@ -154,12 +148,10 @@ static int list(const struct mk_context *context, const void *opts,
 	}
 	if (r < 0)
 		return r;
-	if (o->output == MK_OUTPUT_JSON) {
-		text = json_dumps(found, JSON_INDENT(2));
-		(void)printf("%s\n", text ? text : "[]");
-	} else {
+	if (o->output == MK_OUTPUT_JSON)
+		mk_print_json(found);
+	else
 		print_list(found);
-	}
 	return 0;
 }
 

@@ -16,12 +16,7 @@ struct options {
 
 static const struct mk_option options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
-	{ .name = "output",
-		.letter = 'o',
-		.kind = MK_OPTION_CHOICE,
-		.choices = mk_output_choices,
-		.offset = offsetof(struct options, output),
-		.help = "how to print it (text)" },
+	MK_OUTPUT_OPTION(struct options),
 	{ .name = "timeout",
 		.kind = MK_OPTION_SECONDS,
 		.value = "TIME",
@@ -64,7 +59,6 @@ static json_t *text_json(const char *text)
 static void print_json(const struct mk_verify_result *result)
 {
 	mk_autojson *checks = json_array();
-	mk_autofree char *text = NULL;
 
 	for (size_t i = 0; i < result->count; i++) {
 		const struct mk_check_result *check = &result->checks[i];
@@ -74,8 +68,7 @@ static void print_json(const struct mk_verify_result *result)
 				"skipped", check->skipped, "ms", (json_int_t)check->ms, "detail",
 				text_json(check->detail)));
 	}
-	text = json_dumps(checks, JSON_INDENT(2));
-	(void)printf("%s\n", text ? text : "[]");
+	mk_print_json(checks);
 }
 
 static int run(const struct mk_context *context, const void *opts,

@@ -12,8 +12,6 @@
 #define KIND_MS 10000
 #define AGAIN_MS 100
 
-#define QUERY "?fieldManager=" MK_KUBE_FIELD_MANAGER
-
 int mk_kube_object_path(const json_t *object, char **ret, struct mk_error *err)
 {
 	const struct mk_kind *kind = mk_kind_known(object);
@@ -114,7 +112,8 @@ static int apply_rank(struct mk_kube *kube, const struct mk_targets *targets, en
 	mk_autobatch batch = { .count = 0 };
 	int r = count == 0
 		? 0
-		: apply_some(kube, targets, which, count, QUERY "&force=true", &batch, err);
+		: apply_some(kube, targets, which, count,
+			  "?fieldManager=" MK_KUBE_OWN_MANAGER "&force=true", &batch, err);
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if (batch.responses[i].status >= 400)
@@ -292,8 +291,8 @@ static int run_rank(struct run *run, enum mk_rank rank, struct mk_error *err)
 {
 	const struct mk_apply_options *o = run->options;
 	mk_autofree size_t *which = mk_xcalloc(run->targets.count + 1, sizeof(size_t));
-	mk_autofree char *query = mk_xasprintf(
-		QUERY "&force=%s%s", o->force ? "true" : "false", o->dry_run ? "&dryRun=All" : "");
+	mk_autofree char *query = mk_xasprintf("?fieldManager=" MK_KUBE_FIELD_MANAGER "&force=%s%s",
+		o->force ? "true" : "false", o->dry_run ? "&dryRun=All" : "");
 	size_t count = keep_possible(run, which, of_rank(&run->targets, rank, which));
 	mk_autobatch live = { .count = 0 }, batch = { .count = 0 };
 	int r = 0;

@@ -12,7 +12,10 @@
 #include "lib/kube/manifest.h"
 #include "lib/kube/target.h"
 
-#define MK_KUBE_FIELD_MANAGER "mkcluster"
+/* Whose fields are whose: what a user applies must not take away what `create` has set
+ * and the user's file does not name. */
+#define MK_KUBE_FIELD_MANAGER "mkcluster"      /* objects of the user's */
+#define MK_KUBE_OWN_MANAGER "mkcluster-create" /* our own */
 
 /** The API path of an object, "/apis/apps/v1/namespaces/x/deployments/y", or
  * MK_EINVALID when its kind is none of every cluster. Caller frees. */

@@ -91,7 +91,7 @@ class Objects(CliTest):
 
     def test_dry_run(self):
         for verb in ("apply", "delete"):
-            result = self.run_cli(verb, "-f", "app.yaml", "--dry-run", "--name", NAME)
+            result = self.run_cli(verb, "-f", "app.yaml", "--dry-run=server", "--name", NAME)
             self.assert_code(result, 0)
             self.assertIn("configmap/one", result.out)
             self.assertEqual(result.out.count("(server dry run)"), 2)
@@ -156,7 +156,7 @@ class Objects(CliTest):
                 (2, "-f"), (2, "-f", ""), (2, "-f", "gone.yaml"), (2, "app.yaml"),
                 (2, "-f", "app.yaml", "--all"), (2, "-f", "app.yaml", "app.yaml"),
                 (2, "-f", "app.yaml", "--kubeconfig", "x"), (2, "--namespace", "default"),
-                (2, "--no-wait"), (2, "--timeout", "5s"), (2, "--recursive"), (2, "--dry-run"),
+                (2, "--no-wait"), (2, "--timeout", "5s"), (2, "--recursive"), (2, "--dry-run=server"),
                 (2, "--output", "json"), (2, "--", "-f", "app.yaml"), (0, "-f", "app.yaml")):
             result = self.run_cli("delete", "--name", NAME, *argv)
             self.assert_code(result, code)

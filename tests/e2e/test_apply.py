@@ -69,7 +69,7 @@ class Apply(unittest.TestCase):
 
     def test_01_dry_run_changes_nothing(self):
         before = self.objects()
-        result = self.apply(CRD, "--dry-run")
+        result = self.apply(CRD, "--dry-run=server")
         self.assertEqual(result.stdout.splitlines(), [
             "namespace/shop created (server dry run)",
             "customresourcedefinition.apiextensions.k8s.io/widgets.example.com created "
@@ -111,7 +111,7 @@ class Apply(unittest.TestCase):
         before = self.objects()
         lines = ["configmap/one unchanged", "configmap/three kept: 'kubectl' applies it too",
                  "configmap/two pruned"]
-        tried = self.apply(MAP.format("one"), *given, "--dry-run").stdout.splitlines()
+        tried = self.apply(MAP.format("one"), *given, "--dry-run=server").stdout.splitlines()
         self.assertEqual([t.replace(" (server dry run)", "") for t in tried], lines)
         self.assertEqual(self.objects(), before)
         failed = self.apply(MAP.format("one") + MAP.format("Bad_Name"), *given, check=False)

@@ -154,7 +154,7 @@ class ApiServer(members.MembersApi, objects.ObjectsApi, pods.PodsApi,
         query = dict(request.query)
         dry_run = query.pop("dryRun", None)
         if query.pop("force", None) not in ("true", "false") or dry_run not in (None, "All") or \
-                query != {"fieldManager": "mkcluster"}:
+                query not in ({"fieldManager": m} for m in ("mkcluster", "mkcluster-create")):
             return self.refuse(request, "wrong query")
         body = request.json()
         parts = request.path.strip("/").split("/")

@@ -235,7 +235,7 @@ static json_t *object(const char *version, const char *kind, const char *name)
 		"{s:s,s:s,s:{s:s}}", "apiVersion", version, "kind", kind, "metadata", "name", name);
 }
 
-#define APPLIED "?fieldManager=mkcluster&force=true HTTP/1.1\r\n"
+#define APPLIED "?fieldManager=mkcluster-create&force=true HTTP/1.1\r\n"
 
 static void test_apply(void **state)
 {
