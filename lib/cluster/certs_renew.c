@@ -214,8 +214,8 @@ static void visit_kubelet(const struct mk_node_plan *node, struct mk_node_change
 {
 	mk_autofree char *loop = mk_xasprintf(
 		"n=0\n"
-		"until kubectl --kubeconfig=" MK_PKI_KUBE_DIR "/admin.conf --request-timeout=5s get"
-		" --raw /api/v1/nodes/%s/proxy/healthz >/dev/null 2>&1 || [ $n -ge 20 ]; do\n"
+		"until kubectl --kubeconfig=" MK_PKI_KUBE_DIR "/admin.conf --request-timeout=1s get"
+		" --raw /api/v1/nodes/%s/proxy/healthz >/dev/null 2>&1 || [ $n -ge 15 ]; do\n"
 		"\tn=$((n + 1))\n"
 		"\tsleep 0.2\n"
 		"done",
@@ -247,8 +247,11 @@ static int send(struct renewal *n, struct mk_error *err)
 	int r = 0;
 
 	n->changes = mk_node_changes_init(&n->b.plan);
-	for (size_t i = 0; i < n->b.plan.count && r == 0; i++)
-		r = add_node(n, &n->b.plan.nodes[i], err);
+	for (size_t i = 0; i < n->b.plan.count && r == 0; i++) {
+		/* It has no pair, and what it trusts is as it was. */
+		if (n->b.plan.nodes[i].role != MK_ROLE_LOAD_BALANCER || !n->gentle)
+			r = add_node(n, &n->b.plan.nodes[i], err);
+	}
 	return r == 0 ? mk_node_changes_send(n->b.docker, &n->changes, err) : r;
 }
 
@@ -404,7 +407,8 @@ static int renew_at_rest(struct renewal *n, const char *name, struct mk_error *e
 		r = mk_existing_make_secrets(&n->b, MK_PKI_STAY, err);
 	if (r == 0)
 		r = send(n, err);
-	/* Of those that run already: all at once, for they may not trust each other. */
+	/* Of those that run already: all at once, for they may not trust each other, or wait
+	 * for a control plane that is only about to start. */
 	return r == 0 ? mk_node_changes_run(n->b.docker, &n->changes, NODE_TIMEOUT_MS, err) : r;
 }
 
@@ -424,6 +428,7 @@ int mk_certs_renew_due(struct mk_docker *docker, const char *name, int64_t deadl
 	if (!*ret_due)
 		return 0;
 	n.expired = left <= 0;
+	n.gentle = left > REFRESH_S;
 	n.b.options = &n.create;
 	r = renew_at_rest(&n, name, err);
 	if (r == 0 || n.expired || r == -MK_EINTR)
