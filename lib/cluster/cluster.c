@@ -275,6 +275,27 @@ char *mk_cluster_url(const struct mk_docker *docker, const char *scheme, const c
 	return mk_xasprintf("%s://%s", scheme, address);
 }
 
+/* The machine that other containers of the network ask: a balancer, if there is one. */
+static int inside_server(struct mk_docker *docker, const char *name, const json_t *first,
+	char **ret, struct mk_error *err)
+{
+	mk_autojson *nodes = NULL;
+	const json_t *node;
+	const char *found = mk_json_str(first, "name", "");
+	size_t i;
+	int r = mk_cluster_nodes(docker, name, &nodes, err);
+
+	if (r < 0)
+		return r;
+	json_array_foreach (nodes, i, node) {
+		if (has_role(node, "load-balancer") &&
+			!mk_streq(mk_json_str(node, "state", ""), "created"))
+			found = mk_json_str(node, "name", "");
+	}
+	*ret = mk_xasprintf("https://%s:6443", found);
+	return 0;
+}
+
 int mk_cluster_identity(struct mk_docker *docker, const char *name, bool internal,
 	struct mk_kube_identity *ret, struct mk_error *err)
 {
@@ -290,9 +311,10 @@ int mk_cluster_identity(struct mk_docker *docker, const char *name, bool interna
 		r = mk_kube_identity_parse(text.data, text.len, ret, err);
 	if (r < 0)
 		return mk_error_wrap(err, "read the administrator's credentials of '%s'", name);
-	free(ret->server);
-	ret->server = internal ? mk_xasprintf("https://%s:6443", mk_json_str(node, "name", ""))
-			       : mk_cluster_url(docker, "https", mk_json_str(node, "api", ""));
+	free(MK_TAKE(ret->server));
+	if (internal)
+		return inside_server(docker, name, node, &ret->server, err);
+	ret->server = mk_cluster_url(docker, "https", mk_json_str(node, "api", ""));
 	return 0;
 }
 

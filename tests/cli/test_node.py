@@ -136,6 +136,9 @@ class AddControlPlane(MemberTest):
                          [(NODE, False), (f"{NODE}-2", False)])
         self.assertEqual(self.restarted(NODE), ["pod-network", "kube-controller-manager",
                                                 "kube-scheduler"])
+        # The way in from other containers, too.
+        inside = self.run_cli("get", "kubeconfig", "--name", NAME, "--internal").out
+        self.assertIn(f"server: https://{BALANCER}:6443\n", inside)
         ip = balancer.labels["io.mkcluster.ip"]
         for name in (NODE, WORKER):
             self.assertIn(f"https://{ip}:6443", self.container(name).scripts[0])
