@@ -107,6 +107,7 @@ extern const struct mk_command mk_command_load_archive;
 extern const struct mk_command mk_command_load_image;
 extern const struct mk_command mk_command_node_add;
 extern const struct mk_command mk_command_node_remove;
+extern const struct mk_command mk_command_openfaas_login;
 extern const struct mk_command mk_command_pause;
 extern const struct mk_command mk_command_port_add;
 extern const struct mk_command mk_command_port_list;

@@ -30,6 +30,7 @@ const struct mk_command *const mk_commands[] = {
 	&mk_command_get_password,
 	&mk_command_kubeconfig_user,
 	&mk_command_apply,
+	&mk_command_openfaas_login,
 	&mk_command_load_image,
 	&mk_command_load_archive,
 	&mk_command_config_validate,

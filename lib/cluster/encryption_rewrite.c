@@ -51,7 +51,7 @@ static bool has_verb(const json_t *resource, const char *wanted)
 	size_t i;
 
 	json_array_foreach (json_object_get(resource, "verbs"), i, verb) {
-		if (mk_streq(json_string_value(verb), wanted))
+		if (json_is_string(verb) && mk_streq(json_string_value(verb), wanted))
 			return true;
 	}
 	return false;

@@ -23,9 +23,9 @@ struct waiting {
 static void judge_map(struct waiting *waiting, const json_t *map, bool gone)
 {
 	const char *space = mk_json_str(map, "metadata.namespace", "");
-	const json_t *ca = json_object_get(json_object_get(map, "data"), "ca.crt");
+	const char *ca = json_string_value(json_object_get(json_object_get(map, "data"), "ca.crt"));
 
-	if (gone || mk_streq(json_string_value(ca), waiting->ca_pem))
+	if (gone || (ca && mk_streq(ca, waiting->ca_pem)))
 		(void)json_object_del(waiting->pending, space);
 	else
 		(void)json_object_set_new(waiting->pending, space, json_true());

@@ -312,9 +312,10 @@ static int judge_endpoints(
 	if (mk_streq(type, "DELETED"))
 		return 0;
 	json_array_foreach (json_object_get(object, "endpoints"), i, endpoint) {
-		const json_t *addresses = json_object_get(endpoint, "addresses");
+		const char *address = json_string_value(
+			json_array_get(json_object_get(endpoint, "addresses"), 0));
 
-		note(wanted, json_string_value(json_array_get(addresses, 0)), true);
+		note(wanted, address ? address : "", true);
 	}
 	return wanted->left == 0 ? 1 : 0;
 }

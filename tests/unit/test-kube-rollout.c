@@ -34,10 +34,11 @@ static void test_they_learn(void **state)
 {
 	static const struct peer_route routes[] = {
 		{ WATCH_MAPS,
-			{ { .body = EVENT("ADDED", MAP("a", "old")) EVENT("ADDED", MAP("b", "old"))
-					EVENT("ADDED", MAP("c", "old")) EVENT("MODIFIED",
-						MAP("a", "both")) EVENT("DELETED", MAP("b", "old"))
-						EVENT("MODIFIED", MAP("c", "both")),
+			{ { .body = EVENT("ADDED", "{\"metadata\":{\"namespace\":\"a\"}}") EVENT(
+				    "ADDED", MAP("b", "old")) EVENT("ADDED", MAP("c", "old"))
+					EVENT("MODIFIED", MAP("a", "both"))
+						EVENT("DELETED", MAP("b", "old"))
+							EVENT("MODIFIED", MAP("c", "both")),
 				.no_length = true,
 				.linger_ms = 10000 } },
 			1 },
@@ -141,7 +142,7 @@ static void test_endpoints(void **state)
 	static const struct peer_route routes[] = {
 		{ "GET /apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector="
 		  "kubernetes.io%2Fservice-name%3Dkubernetes&watch=1&resourceVersion=0",
-			{ { .body = EVENT("ADDED", SLICE(AT("10.0.0.2"))) EVENT(
+			{ { .body = EVENT("ADDED", SLICE("{},7," AT("10.0.0.2"))) EVENT(
 				    "MODIFIED", SLICE(AT("10.0.0.3")))
 					EVENT("MODIFIED", SLICE(AT("10.0.0.2") "," AT("10.0.0.3"))),
 				.no_length = true,
