@@ -36,6 +36,19 @@ REFS = "info/refs?service=git-upload-pack"
 BIG_FILES, BIG_FILE = 24, 128 * 1024
 
 
+def middle_of_pack(body):
+    """Where the largest piece of the pack has its middle. What says how long a piece is
+    stays whole: an answer that ends too early is another fault."""
+    at, pieces = 0, []
+    while at + 4 <= len(body):
+        size = int(body[at:at + 4], 16)
+        if size > 5 and body[at + 4] == 1:
+            pieces.append((size, at))
+        at += max(size, 4)
+    size, at = max(pieces)
+    return at + 5 + (size - 5) // 2
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -139,9 +152,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_bad_pack(self, _):
         _, kind, body = self.backend()
         if self.command == "POST":
-            middle = len(body) // 2
-            body = body[:middle] + bytes(b ^ 0x55 for b in body[middle:middle + 64]) + \
-                body[middle + 64:]
+            at = middle_of_pack(body)
+            body = body[:at] + bytes(b ^ 0x55 for b in body[at:at + 8]) + body[at + 8:]
         self.answer(200, body, Content_Type=kind)
 
     def do_slow_pack(self, _):
