@@ -2,6 +2,7 @@
 """Snapshots of a cluster with a function: taken, the cluster deleted, restored under
 another name; then put over that one while it runs. The tests share the clusters and run
 in the order of their names."""
+import base64
 import json
 import os
 import pathlib
@@ -19,28 +20,30 @@ IMAGE = f"example.local/snapped:{cluster.SUFFIX}"
 # where they are reached, events, and the leases of nodes and leaders.
 OF_THE_MOMENT = {"nodes", "csinodes", "leases", "pods", "events", "endpointslices",
                  "endpoints", "peerserverleases"}
-OBJECTS = """
+# No digits: those are found in any database of a megabyte.
+WORDS = "no number of any kind"
+OBJECTS = f"""
 apiVersion: v1
 kind: Namespace
-metadata: {name: shop}
+metadata: {{name: shop}}
 ---
 apiVersion: v1
 kind: Secret
-metadata: {name: till, namespace: shop}
-stringData: {code: "4711"}
+metadata: {{name: till, namespace: shop}}
+stringData: {{code: {WORDS}}}
 ---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: parcels.shop.example}
+metadata: {{name: parcels.shop.example}}
 spec:
   group: shop.example
   scope: Namespaced
-  names: {plural: parcels, singular: parcel, kind: Parcel}
+  names: {{plural: parcels, singular: parcel, kind: Parcel}}
   versions:
   - name: v1
     served: true
     storage: true
-    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
 """
 
 
@@ -129,7 +132,7 @@ class Snapshot(unittest.TestCase):
         type(self).before = manifest["objects"]
         self.assertEqual(lasting(self.before), lasting(counts(self.old.node())))
         self.assertEqual(manifest["loadedImages"], [IMAGE.split("/", 1)[1]])
-        self.assertNotIn(b"4711", (here / "etcd/snapshot.db").read_bytes())
+        self.assertNotIn(WORDS.encode(), (here / "etcd/snapshot.db").read_bytes())
         # What was made is no older one's successor.
         again = self.old.mkcluster("snapshot", "save", "--name", self.old.name, str(self.file),
                                    check=False)
@@ -197,8 +200,9 @@ class Snapshot(unittest.TestCase):
                                                  "/var/lib/mkcluster:"])
 
     def assert_all_is_back(self):
-        self.assertEqual(self.new.kubectl("-n", "shop", "get", "secret", "till", "-o",
-                                          "jsonpath={.data.code}").stdout, "NDcxMQ==")
+        stored = self.new.kubectl("-n", "shop", "get", "secret", "till", "-o",
+                                  "jsonpath={.data.code}").stdout
+        self.assertEqual(base64.b64decode(stored).decode(), WORDS)
         wait_for("the function", lambda: self.invoke(self.new) == b"before", seconds=30)
         self.assertEqual(lasting(counts(self.new.node())), lasting(self.before))
         nodes = self.new.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}")
