@@ -269,16 +269,6 @@ static int check(const struct mk_context *context, const void *opts,
 	return 0;
 }
 
-static void step_begin(void *payload, const char *title)
-{
-	mk_progress_begin(payload, title);
-}
-
-static void step_end(void *payload, const char *title, int64_t ms, const char *note)
-{
-	mk_progress_end(payload, title, ms, note);
-}
-
 /* Where the cluster is now, what comes next, and the way back. */
 static void say_stage(struct mk_progress *progress, const struct mk_renew_result *result, bool ca)
 {
@@ -313,7 +303,7 @@ static int renew(const struct mk_context *context, const void *opts,
 			: o->ca ? MK_PKI_ONWARD
 				: MK_PKI_STAY,
 		.timeout_ms = o->timeout_ms,
-		.report = { .payload = &progress, .begin = step_begin, .end = step_end },
+		.report = mk_progress_report(&progress),
 	};
 	struct mk_renew_result result = { .stage = MK_PKI_SETTLED };
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;

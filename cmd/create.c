@@ -48,16 +48,6 @@ static void init(void *o)
 	};
 }
 
-static void step_begin(void *payload, const char *title)
-{
-	mk_progress_begin(payload, title);
-}
-
-static void step_end(void *payload, const char *title, int64_t ms, const char *note)
-{
-	mk_progress_end(payload, title, ms, note);
-}
-
 /* What was not waited for, because the user brings what it needs. */
 static void print_missing(struct mk_progress *p, const struct mk_create_result *result)
 {
@@ -131,7 +121,7 @@ static int run(const struct mk_context *context, const void *opts,
 		.resume = o->resume,
 		.retain = o->retain,
 		.timeout_ms = o->timeout_ms,
-		.report = { .payload = &progress, .begin = step_begin, .end = step_end },
+		.report = mk_progress_report(&progress),
 	};
 	mk_autospec spec = mk_cluster_spec_init();
 	mk_autoresult result = { .context = NULL };

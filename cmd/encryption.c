@@ -169,16 +169,6 @@ static int show_status(const struct mk_context *context, const void *opts,
 	return 0;
 }
 
-static void step_begin(void *payload, const char *title)
-{
-	mk_progress_begin(payload, title);
-}
-
-static void step_end(void *payload, const char *title, int64_t ms, const char *note)
-{
-	mk_progress_end(payload, title, ms, note);
-}
-
 static int rotate(const struct mk_context *context, const void *opts,
 	const struct mk_strlist *arguments, struct mk_error *err)
 {
@@ -187,7 +177,7 @@ static int rotate(const struct mk_context *context, const void *opts,
 	const struct mk_encryption_rotate_options options = {
 		.restart = o->restart,
 		.timeout_ms = o->timeout_ms,
-		.report = { .payload = &progress, .begin = step_begin, .end = step_end },
+		.report = mk_progress_report(&progress),
 	};
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	int64_t start = mk_now_ms();

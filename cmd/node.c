@@ -25,23 +25,6 @@ static void init(void *o)
 	};
 }
 
-static void step_begin(void *payload, const char *title)
-{
-	mk_progress_begin(payload, title);
-}
-
-static void step_end(void *payload, const char *title, int64_t ms, const char *note)
-{
-	mk_progress_end(payload, title, ms, note);
-}
-
-static struct mk_create_report report_to(struct mk_progress *progress)
-{
-	return (struct mk_create_report){
-		.payload = progress, .begin = step_begin, .end = step_end
-	};
-}
-
 static const struct mk_option add_options[] = {
 	MK_NAME_OPTION(struct options, "the cluster's name (mkcluster)"),
 	{ .name = "role",
@@ -81,7 +64,7 @@ static int add(const struct mk_context *context, const void *opts,
 		.kubeconfig = o->kubeconfig,
 		.retain = o->retain,
 		.timeout_ms = o->timeout_ms,
-		.report = report_to(&progress),
+		.report = mk_progress_report(&progress),
 	};
 	mk_autostrlist names = { .items = NULL };
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
@@ -123,7 +106,7 @@ static int remove_node(const struct mk_context *context, const void *opts,
 		.drain_ms = o->drain_ms,
 		.force = o->force,
 		.timeout_ms = o->timeout_ms,
-		.report = report_to(&progress),
+		.report = mk_progress_report(&progress),
 	};
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	int r = mk_cluster_name_check(o->name, err);

@@ -82,6 +82,23 @@ void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms
 	mk_progress_mark(progress, MK_PROGRESS_DONE, title, ms, note);
 }
 
+static void step_begin(void *payload, const char *title)
+{
+	mk_progress_begin(payload, title);
+}
+
+static void step_end(void *payload, const char *title, int64_t ms, const char *note)
+{
+	mk_progress_end(payload, title, ms, note);
+}
+
+struct mk_create_report mk_progress_report(struct mk_progress *progress)
+{
+	return (struct mk_create_report){
+		.payload = progress, .begin = step_begin, .end = step_end
+	};
+}
+
 void mk_progress_say(struct mk_progress *progress, const char *fmt, ...)
 {
 	mk_autofree char *line = NULL;

@@ -7,6 +7,7 @@
 #define MK_CMD_PROGRESS_H
 
 #include "cmd/command.h"
+#include "lib/cluster/create.h"
 
 #include <stdint.h>
 
@@ -29,6 +30,9 @@ void mk_progress_mark(struct mk_progress *progress, enum mk_progress_mark mark, 
 
 /** The same, of one that is done. */
 void mk_progress_end(struct mk_progress *progress, const char *title, int64_t ms, const char *note);
+
+/** What a run in steps reports to, to be shown so; `progress` has to outlive the run. */
+struct mk_create_report mk_progress_report(struct mk_progress *progress);
 
 /** A line of its own, such as a warning. */
 void mk_progress_say(struct mk_progress *progress, const char *fmt, ...) MK_PRINTF(2, 3);

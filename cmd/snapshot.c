@@ -30,23 +30,6 @@ static void init(void *o)
 		.timeout_ms = 600000 };
 }
 
-static void step_begin(void *payload, const char *title)
-{
-	mk_progress_begin(payload, title);
-}
-
-static void step_end(void *payload, const char *title, int64_t ms, const char *note)
-{
-	mk_progress_end(payload, title, ms, note);
-}
-
-static struct mk_create_report report_to(struct mk_progress *progress)
-{
-	return (struct mk_create_report){
-		.payload = progress, .begin = step_begin, .end = step_end
-	};
-}
-
 #define TIMEOUT_OPTION                                                                             \
 	{                                                                                          \
 		.name = "timeout", .kind = MK_OPTION_SECONDS, .value = "TIME",                     \
@@ -78,7 +61,7 @@ static int save(const struct mk_context *context, const void *opts,
 		.in_node = o->from_node,
 		.images = o->images && !o->from_node,
 		.timeout_ms = o->timeout_ms,
-		.report = report_to(&progress),
+		.report = mk_progress_report(&progress),
 	};
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	mk_autosaved saved = { .path = NULL };
@@ -238,7 +221,7 @@ static int restore(const struct mk_context *context, const void *opts,
 			.switch_context = o->switch_context,
 			.retain = o->retain,
 			.timeout_ms = o->timeout_ms,
-			.report = report_to(&progress) },
+			.report = mk_progress_report(&progress) },
 	};
 	MK_CLEANUP(mk_docker_freep) struct mk_docker *docker = NULL;
 	mk_autorestored restored = { .name = NULL };
