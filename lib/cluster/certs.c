@@ -141,14 +141,11 @@ static int add_user(struct mk_found_certs *certs, const char *name, const char *
 static int read_secret(
 	struct mk_docker *docker, const char *name, struct mk_buf *ret, struct mk_error *err)
 {
-	mk_autoidentity identity = { .server = NULL };
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
 	mk_autojson *secret = NULL;
 	const json_t *cert;
-	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
+	int r = mk_cluster_connect(docker, name, &kube, err);
 
-	if (r == 0)
-		r = mk_kube_new(&identity, &kube, err);
 	if (r == 0)
 		r = mk_kube_call(kube, "GET",
 			"/api/v1/namespaces/kube-system/secrets/" METRICS_SECRET, NULL, &secret,

@@ -287,16 +287,6 @@ static bool no_other_nodes(const void *arg)
 	return n->expired || n->b.plan.count == n->b.plan.control_planes;
 }
 
-/* With the new certificate of the administrator: the old one may trust no more. */
-static int connect_again(struct mk_bringup *b, struct mk_error *err)
-{
-	mk_autoidentity identity = { .server = NULL };
-	int r = mk_cluster_identity(
-		b->docker, b->spec->name, /* internal= */ false, &identity, err);
-
-	return r == 0 ? mk_kube_new(&identity, &b->kube, err) : r;
-}
-
 static int wait_endpoints(struct renewal *n, struct mk_error *err)
 {
 	mk_autostrlist addresses = { .items = NULL };
@@ -315,7 +305,8 @@ static int step_wait(void *arg, char **ret_note, struct mk_error *err)
 	int r;
 
 	n->lock_kube = MK_TAKE(n->b.kube);
-	r = connect_again(&n->b, err);
+	/* With the new certificate of the administrator: the old one may trust no more. */
+	r = mk_cluster_connect(n->b.docker, n->spec.name, &n->b.kube, err);
 	if (r == 0)
 		r = mk_kube_wait_ready(n->b.kube, n->b.deadline, NULL, NULL, err);
 	for (size_t i = 0; i < n->b.plan.kube_count; i++) {
@@ -452,7 +443,7 @@ int mk_certs_renew_rest(
 	if (r == 0)
 		r = mk_existing_make_secrets(&n.b, MK_PKI_STAY, err);
 	if (r == 0)
-		r = connect_again(&n.b, err);
+		r = mk_cluster_connect(docker, name, &n.b.kube, err);
 	if (r == 0)
 		r = mk_bringup_renew_metrics(&n.b, err);
 	return r == 0 ? step_kubeconfig(&n, &note, err) : r;

@@ -318,16 +318,22 @@ int mk_cluster_identity(struct mk_docker *docker, const char *name, bool interna
 	return 0;
 }
 
+int mk_cluster_connect(
+	struct mk_docker *docker, const char *name, struct mk_kube **ret, struct mk_error *err)
+{
+	mk_autoidentity identity = { .server = NULL };
+	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
+
+	return r < 0 ? r : mk_kube_new(&identity, ret, err);
+}
+
 int mk_cluster_password(
 	struct mk_docker *docker, const char *name, struct mk_buf *ret, struct mk_error *err)
 {
-	mk_autoidentity identity = { .server = NULL };
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
 	mk_autojson *secret = NULL;
-	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
+	int r = mk_cluster_connect(docker, name, &kube, err);
 
-	if (r == 0)
-		r = mk_kube_new(&identity, &kube, err);
 	if (r == 0)
 		r = mk_kube_call(kube, "GET", "/api/v1/namespaces/openfaas/secrets/basic-auth",
 			NULL, &secret, err);

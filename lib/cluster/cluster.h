@@ -62,6 +62,10 @@ int mk_cluster_find(
 int mk_cluster_identity(struct mk_docker *docker, const char *name, bool internal,
 	struct mk_kube_identity *ret, struct mk_error *err) MK_CHECKED;
 
+/** A client of the cluster's API with that identity, from here. Connects to nothing yet. */
+int mk_cluster_connect(struct mk_docker *docker, const char *name, struct mk_kube **ret,
+	struct mk_error *err) MK_CHECKED;
+
 /** Append the OpenFaaS password. MK_ENOTFOUND when the cluster has no OpenFaaS. */
 int mk_cluster_password(struct mk_docker *docker, const char *name, struct mk_buf *ret,
 	struct mk_error *err) MK_CHECKED;

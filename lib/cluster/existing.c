@@ -110,14 +110,6 @@ static int fail_state(const json_t *node, const char *name, struct mk_error *err
 	return -MK_EHOST;
 }
 
-static int connect_api(struct mk_bringup *b, const char *name, struct mk_error *err)
-{
-	mk_autoidentity identity = { .server = NULL };
-	int r = mk_cluster_identity(b->docker, name, /* internal= */ false, &identity, err);
-
-	return r < 0 ? r : mk_kube_new(&identity, &b->kube, err);
-}
-
 /* What does not change while others add and remove nodes. */
 static int read_cluster(struct mk_bringup *b, const char *name, bool must_run,
 	struct mk_cluster_spec *spec, struct mk_error *err)
@@ -208,7 +200,7 @@ int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const c
 	int r = read_cluster(b, name, /* must_run= */ true, spec, err);
 
 	if (r == 0)
-		r = connect_api(b, name, err);
+		r = mk_cluster_connect(b->docker, name, &b->kube, err);
 	if (r == 0)
 		r = mk_kube_lock(
 			b->kube, "mkcluster-nodes", (run_ms + WAY_BACK_MS) / 1000, ret_lock, err);

@@ -104,12 +104,9 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 	const struct mk_strlist *names, const struct mk_strlist *since, int64_t deadline,
 	struct mk_error *err)
 {
-	mk_autoidentity identity = { .server = NULL };
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
-	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
+	int r = mk_cluster_connect(docker, name, &kube, err);
 
-	if (r == 0)
-		r = mk_kube_new(&identity, &kube, err);
 	if (r < 0)
 		return r;
 	r = mk_kube_wait_ready(kube, deadline, NULL, NULL, err);

@@ -4,15 +4,6 @@
 #include "lib/cluster/cluster.h"
 #include "lib/registry/digest.h"
 
-static int open_kube(
-	struct mk_docker *docker, const char *name, struct mk_kube **ret, struct mk_error *err)
-{
-	mk_autoidentity identity = { .server = NULL };
-	int r = mk_cluster_identity(docker, name, /* internal= */ false, &identity, err);
-
-	return r < 0 ? r : mk_kube_new(&identity, ret, err);
-}
-
 static unsigned char nibble(char c)
 {
 	return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10);
@@ -40,7 +31,7 @@ int mk_cluster_apply(struct mk_docker *docker, const char *name,
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
 	struct mk_apply_options o = *options;
 	mk_autofree char *id = NULL;
-	int r = open_kube(docker, name, &kube, err);
+	int r = mk_cluster_connect(docker, name, &kube, err);
 
 	if (r == 0 && o.set)
 		r = set_id(o.set, o.namespace, &id, err);
@@ -53,7 +44,7 @@ int mk_cluster_remove_objects(struct mk_docker *docker, const char *name,
 	struct mk_error *err)
 {
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
-	int r = open_kube(docker, name, &kube, err);
+	int r = mk_cluster_connect(docker, name, &kube, err);
 
 	return r < 0 ? r : mk_kube_remove_manifests(kube, manifests, options, err);
 }

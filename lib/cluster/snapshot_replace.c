@@ -82,12 +82,9 @@ static int check_authorities(struct replacing *p, struct mk_error *err)
 /* Nobody is to change the nodes meanwhile; of an API that does not answer nobody can. */
 static int take_lock(struct replacing *p, struct mk_error *err)
 {
-	mk_autoidentity identity = { .server = NULL };
 	int64_t seconds = (p->restore->options->create.timeout_ms + BACK_MS) / 1000;
-	int r = mk_cluster_identity(p->b.docker, p->spec.name, false, &identity, err);
+	int r = mk_cluster_connect(p->b.docker, p->spec.name, &p->b.kube, err);
 
-	if (r == 0)
-		r = mk_kube_new(&identity, &p->b.kube, err);
 	if (r == 0)
 		r = mk_kube_lock(p->b.kube, "mkcluster-nodes", seconds, &p->lock, err);
 	if (r == 0 || r == -MK_EEXISTS || r == -MK_EINTR)

@@ -176,14 +176,11 @@ static int connect_to(struct mk_verification *v, struct mk_error *err)
 {
 	const json_t *any = json_array_get(v->list, 0);
 	const char *gateway = mk_json_str(any, "gateway", "");
-	mk_autoidentity identity = { .server = NULL };
-	int r;
 
 	v->registry_url = mk_cluster_url(v->docker, "http", mk_json_str(any, "registry", ""));
 	if (*gateway)
 		v->gateway_url = mk_cluster_url(v->docker, "http", gateway);
-	r = mk_cluster_identity(v->docker, v->cluster, /* internal= */ false, &identity, err);
-	return r == 0 ? mk_kube_new(&identity, &v->kube, err) : r;
+	return mk_cluster_connect(v->docker, v->cluster, &v->kube, err);
 }
 
 static int look_up(struct mk_verification *v, struct mk_error *err)
