@@ -103,14 +103,9 @@ static int check_running(const struct renewal *n, struct mk_error *err)
 	for (size_t i = 0; i < n->b.plan.count; i++) {
 		const struct mk_node_plan *node = &n->b.plan.nodes[i];
 
-		if (node->running)
-			continue;
-		(void)mk_fail(err, MK_EHOST,
-			"node '%s' does not run: it would not learn of new CAs", node->name);
-		mk_error_hint(err,
-			"`mkcluster start --name %s` starts it, `mkcluster node remove` takes it out",
-			n->spec.name);
-		return -MK_EHOST;
+		if (!node->running)
+			return mk_existing_fail_stopped(
+				&n->b, node, ": it would not learn of new CAs", err);
 	}
 	return 0;
 }

@@ -50,14 +50,8 @@ static int check_running(const struct rotation *run, struct mk_error *err)
 	for (size_t i = 0; i < run->b.plan.control_planes; i++) {
 		const struct mk_node_plan *node = &run->b.plan.nodes[i];
 
-		if (node->running)
-			continue;
-		(void)mk_fail(err, MK_EHOST, "node '%s' does not run", node->name);
-		mk_error_hint(err,
-			"`mkcluster start --name %s` starts it, `mkcluster node remove` takes it "
-			"out",
-			run->spec.name);
-		return -MK_EHOST;
+		if (!node->running)
+			return mk_existing_fail_stopped(&run->b, node, "", err);
 	}
 	return 0;
 }

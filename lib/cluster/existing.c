@@ -193,6 +193,22 @@ static int tidy(struct mk_bringup *b, const char *name, json_t *nodes, struct mk
 /* How long a run may still have to go when its time is up: on the way back. */
 #define WAY_BACK_MS 120000
 
+int mk_existing_lock(
+	struct mk_bringup *b, int64_t run_ms, struct mk_kube_lock *ret, struct mk_error *err)
+{
+	return mk_kube_lock(b->kube, "mkcluster-nodes", (run_ms + WAY_BACK_MS) / 1000, ret, err);
+}
+
+int mk_existing_fail_stopped(const struct mk_bringup *b, const struct mk_node_plan *node,
+	const char *consequence, struct mk_error *err)
+{
+	(void)mk_fail(err, MK_EHOST, "node '%s' does not run%s", node->name, consequence);
+	mk_error_hint(err,
+		"`mkcluster start --name %s` starts it, `mkcluster node remove` takes it out",
+		b->spec->name);
+	return -MK_EHOST;
+}
+
 int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const char *name,
 	int64_t run_ms, struct mk_kube_lock *ret_lock, struct mk_error *err)
 {
@@ -202,8 +218,7 @@ int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const c
 	if (r == 0)
 		r = mk_cluster_connect(b->docker, name, &b->kube, err);
 	if (r == 0)
-		r = mk_kube_lock(
-			b->kube, "mkcluster-nodes", (run_ms + WAY_BACK_MS) / 1000, ret_lock, err);
+		r = mk_existing_lock(b, run_ms, ret_lock, err);
 	if (r == -MK_ENET)
 		mk_error_hint(err, "do all its nodes run? `mkcluster get nodes --name %s`", name);
 	if (r == 0)

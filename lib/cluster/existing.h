@@ -24,6 +24,14 @@
 int mk_existing_open(struct mk_bringup *b, struct mk_cluster_spec *spec, const char *name,
 	int64_t run_ms, struct mk_kube_lock *ret_lock, struct mk_error *err) MK_CHECKED;
 
+/** Take that lock alone, by b->kube. */
+int mk_existing_lock(struct mk_bringup *b, int64_t run_ms, struct mk_kube_lock *ret,
+	struct mk_error *err) MK_CHECKED;
+
+/** MK_EHOST: the node does not run, and `consequence` (": ..." or "") is why it has to. */
+int mk_existing_fail_stopped(const struct mk_bringup *b, const struct mk_node_plan *node,
+	const char *consequence, struct mk_error *err);
+
 /** The same without a lock and without the API, which may not answer yet. */
 int mk_existing_read(struct mk_bringup *b, const char *name, struct mk_cluster_spec *spec,
 	struct mk_error *err) MK_CHECKED;

@@ -103,12 +103,8 @@ static int check_others(const struct adding *a, struct mk_error *err)
 		if (node->running ||
 			(node->role != MK_ROLE_CONTROL_PLANE && mk_plan_has_balancer(&a->before)))
 			continue;
-		(void)mk_fail(err, MK_EHOST,
-			"node '%s' does not run: no control plane can be added", node->name);
-		mk_error_hint(err,
-			"`mkcluster start --name %s` starts it, `mkcluster node remove` takes it out",
-			a->spec.name);
-		return -MK_EHOST;
+		return mk_existing_fail_stopped(
+			&a->b, node, ": no control plane can be added", err);
 	}
 	return 0;
 }

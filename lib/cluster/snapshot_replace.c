@@ -82,11 +82,10 @@ static int check_authorities(struct replacing *p, struct mk_error *err)
 /* Nobody is to change the nodes meanwhile; of an API that does not answer nobody can. */
 static int take_lock(struct replacing *p, struct mk_error *err)
 {
-	int64_t seconds = (p->restore->options->create.timeout_ms + BACK_MS) / 1000;
 	int r = mk_cluster_connect(p->b.docker, p->spec.name, &p->b.kube, err);
 
 	if (r == 0)
-		r = mk_kube_lock(p->b.kube, "mkcluster-nodes", seconds, &p->lock, err);
+		r = mk_existing_lock(&p->b, p->restore->options->create.timeout_ms, &p->lock, err);
 	if (r == 0 || r == -MK_EEXISTS || r == -MK_EINTR)
 		return r;
 	mk_trace("no lock: %s", err->message);
