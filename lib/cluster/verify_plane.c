@@ -141,14 +141,9 @@ static const json_t *find_named(const json_t *items, const char *name)
 /* What Ready says about itself. */
 static const char *ready_message(const json_t *node)
 {
-	const json_t *condition;
-	size_t i;
+	const json_t *ready = mk_kube_find_condition(node, "Ready");
 
-	json_array_foreach (mk_json_at(node, "status.conditions"), i, condition) {
-		if (mk_streq(mk_json_str(condition, "type", ""), "Ready"))
-			return mk_json_str(condition, "message", "");
-	}
-	return "it has not reported yet";
+	return ready ? mk_json_str(ready, "message", "") : "it has not reported yet";
 }
 
 static int check_node(const struct mk_verify_node *node, const json_t *items, struct mk_error *err)

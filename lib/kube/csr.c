@@ -25,18 +25,6 @@ static json_t *object_of(const char *name, const char *request_pem, int64_t life
 		(json_int_t)lifetime_s, "usages", "digital signature", "client auth");
 }
 
-static const json_t *find_condition(const json_t *object, const char *type)
-{
-	const json_t *condition;
-	size_t i;
-
-	json_array_foreach (mk_json_at(object, "status.conditions"), i, condition) {
-		if (mk_streq(mk_json_str(condition, "type", ""), type))
-			return condition;
-	}
-	return NULL;
-}
-
 /* Whether it can still come to a certificate. */
 static int check(const json_t *object, struct mk_error *err)
 {
@@ -46,7 +34,7 @@ static int check(const json_t *object, struct mk_error *err)
 		{ "Failed", "the signer has refused the request" } };
 
 	for (size_t i = 0; i < MK_ARRAY_LEN(ends); i++) {
-		const json_t *condition = find_condition(object, ends[i].type);
+		const json_t *condition = mk_kube_find_condition(object, ends[i].type);
 
 		if (condition)
 			return mk_fail(err, MK_EREMOTE, "%s: %.100s: %.300s", ends[i].words,
@@ -87,7 +75,7 @@ static int approve(struct mk_kube *kube, const char *path, json_t *object, struc
 				return r;
 		}
 		r = check(now, err);
-		if (r < 0 || find_condition(now, "Approved"))
+		if (r < 0 || mk_kube_find_condition(now, "Approved"))
 			return r;
 		add_approval(now);
 		r = mk_kube_call(kube, "PUT", approval, now, NULL, err);

@@ -7,18 +7,6 @@
 
 #define MAX_TEXT 2000
 
-static const json_t *condition(const json_t *object, const char *type)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach (mk_json_at(object, "status.conditions"), i, item) {
-		if (mk_streq(mk_json_str(item, "type", ""), type))
-			return item;
-	}
-	return NULL;
-}
-
 static bool is_observed(const json_t *object)
 {
 	return mk_json_int(object, "status.observedGeneration", -1) >=
@@ -37,7 +25,7 @@ static enum mk_readiness of_deployment(const json_t *object)
 
 	if (!is_observed(object))
 		return MK_NOT_YET;
-	if (mk_streq(mk_json_str(condition(object, "Progressing"), "reason", ""),
+	if (mk_streq(mk_json_str(mk_kube_find_condition(object, "Progressing"), "reason", ""),
 		    "ProgressDeadlineExceeded"))
 		return MK_NEVER;
 	return ready_if(updated >= wanted && mk_json_int(object, "status.replicas", 0) <= updated &&
@@ -83,7 +71,8 @@ static enum mk_readiness of_pod(const json_t *object)
 
 static enum mk_readiness of_crd(const json_t *object)
 {
-	if (mk_streq(mk_json_str(condition(object, "NamesAccepted"), "status", ""), "False"))
+	if (mk_streq(mk_json_str(mk_kube_find_condition(object, "NamesAccepted"), "status", ""),
+		    "False"))
 		return MK_NEVER;
 	return ready_if(mk_kube_condition(object, "Established"));
 }
@@ -195,7 +184,7 @@ static char *of_containers(const json_t *statuses)
 
 char *mk_readiness_of_pod(const json_t *pod)
 {
-	const json_t *scheduled = condition(pod, "PodScheduled");
+	const json_t *scheduled = mk_kube_find_condition(pod, "PodScheduled");
 	char *text = of_containers(mk_json_at(pod, "status.initContainerStatuses"));
 
 	if (!text)

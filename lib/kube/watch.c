@@ -113,7 +113,7 @@ int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_w
 	}
 }
 
-static const json_t *condition_of(const json_t *object, const char *type)
+const json_t *mk_kube_find_condition(const json_t *object, const char *type)
 {
 	const json_t *condition;
 	size_t i;
@@ -127,7 +127,7 @@ static const json_t *condition_of(const json_t *object, const char *type)
 
 bool mk_kube_condition(const json_t *object, const char *type)
 {
-	return mk_streq(mk_json_str(condition_of(object, type), "status", ""), "True");
+	return mk_streq(mk_json_str(mk_kube_find_condition(object, type), "status", ""), "True");
 }
 
 static int judge_gone(void *payload, const char *type, const json_t *object, struct mk_error *err)
@@ -219,7 +219,8 @@ static bool is_after(const char *time, const char *since)
 static bool is_back(const struct wanted *wanted, const json_t *node)
 {
 	const char *name = mk_json_str(node, "metadata.name", "");
-	const char *spoke = mk_json_str(condition_of(node, "Ready"), "lastHeartbeatTime", "");
+	const char *spoke = mk_json_str(
+		mk_kube_find_condition(node, "Ready"), "lastHeartbeatTime", "");
 
 	for (size_t i = 0; wanted->since && i < wanted->names->count; i++) {
 		if (mk_streq(wanted->names->items[i], name))

@@ -23,6 +23,9 @@ typedef int (*mk_watch_judge)(
 int mk_kube_watch(struct mk_kube *kube, const char *path, int64_t deadline, mk_watch_judge judge,
 	void *payload, struct mk_error *err) MK_CHECKED;
 
+/** The condition `type` in the status of `object`, or NULL. Borrowed. */
+const json_t *mk_kube_find_condition(const json_t *object, const char *type);
+
 /** Whether the condition `type` of `object` has status "True". */
 bool mk_kube_condition(const json_t *object, const char *type);
 
