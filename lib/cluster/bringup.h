@@ -105,6 +105,17 @@ bool mk_resume_is_whole(struct mk_docker *docker, const char *container);
 /** Whether a failure is about bringing up what exists, not about its making. */
 bool mk_bringup_is_failure(enum mk_code code);
 
+/** Whether nothing that depends on Services comes up: the user brings the network. */
+bool mk_bringup_no_services(const struct mk_bringup *b);
+
+/** How long to watch before asking whether the units stay up, of which no watch tells: a
+ * deadline within b's own. */
+int64_t mk_bringup_slice(const struct mk_bringup *b);
+
+/** After such a watch, which ended with `*r`: whether there is time for another, and a
+ * reason. Units that do not stay up are none: `*r` and `err` say so then. */
+bool mk_bringup_goes_on(struct mk_bringup *b, int *r, struct mk_error *err);
+
 /** Release what `b` owns. */
 void mk_bringup_done(struct mk_bringup *b);
 #define mk_autobringup MK_CLEANUP(mk_bringup_done) struct mk_bringup

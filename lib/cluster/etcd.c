@@ -14,11 +14,17 @@
 #define GRACE_MS 3000
 
 /* Its log comes first, a JSON object a line; what it has to say comes last. */
-static int fail_etcdctl(const char *const *words, const char *output, struct mk_error *err)
+const char *mk_etcd_said(const char *output)
 {
 	const char *said = strstr(output, "Error: ");
 
-	said = said ? said + strlen("Error: ") : output;
+	return said ? said + strlen("Error: ") : output;
+}
+
+static int fail_etcdctl(const char *const *words, const char *output, struct mk_error *err)
+{
+	const char *said = mk_etcd_said(output);
+
 	return mk_fail(err, MK_EREMOTE, "etcdctl %s %s: %.*s", words[0], words[1],
 		(int)strcspn(said, "\n"), said);
 }

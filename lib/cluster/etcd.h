@@ -22,6 +22,10 @@ int mk_etcd_promote(struct mk_docker *docker, const char *container, const char 
 int mk_etcd_remove(struct mk_docker *docker, const char *container, const char *ip,
 	int64_t deadline, struct mk_error *err) MK_CHECKED;
 
+/** What etcdctl says at the end of its log: borrowed from its output, up to the line's end
+ * or beyond. */
+const char *mk_etcd_said(const char *output);
+
 /** Find the member with this address in the lines of `etcdctl member list`: its id,
  * or NULL. Caller frees. For tests apart. */
 char *mk_etcd_find(const char *list, const char *ip);

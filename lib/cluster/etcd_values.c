@@ -43,8 +43,7 @@ static int run_page(struct mk_docker *docker, const char *container, const char 
 	if (r == -MK_EEXISTS || r == -MK_ENOTFOUND)
 		r = mk_error_recode(err, MK_EREMOTE);
 	if (r == 0 && item.status != 0) {
-		said = strstr(item.errors.data, "Error: ");
-		said = said ? said + strlen("Error: ") : item.errors.data;
+		said = mk_etcd_said(item.errors.data);
 		r = mk_fail(err, MK_EREMOTE, "etcdctl get: %.*s", (int)strcspn(said, "\n"), said);
 	}
 	if (r == 0)

@@ -60,11 +60,6 @@ static void report_present(struct mk_load_report *report, const struct mk_refere
 	mk_strlist_take(&image->names, mk_reference_print(reference));
 }
 
-static ssize_t read_stream(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	return mk_http_read(payload, data, cap, mk_deadline(MK_ENGINE_TIMEOUT_MS), err);
-}
-
 static int send_saved(struct mk_docker *docker, const struct target *target, const char *name,
 	const struct mk_load_options *options, struct mk_load_report *ret, struct mk_error *err)
 {
@@ -76,7 +71,7 @@ static int send_saved(struct mk_docker *docker, const struct target *target, con
 	r = mk_image_save(docker, &names, &stream, err);
 	if (r < 0)
 		return r;
-	return mk_registry_load(target->registry, read_stream, stream, options, ret, err);
+	return mk_registry_load(target->registry, mk_docker_read, stream, options, ret, err);
 }
 
 /* Move what one load reported behind what `to` has. */

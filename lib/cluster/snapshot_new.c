@@ -44,11 +44,6 @@ static int wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *er
 	return r;
 }
 
-static bool no_services(const struct mk_bringup *b)
-{
-	return b->spec->no_cni || b->spec->proxy_mode == MK_PROXY_NONE;
-}
-
 static const struct mk_step steps[] = {
 	{ "Checking the host", mk_step_check_host, NULL, false },
 	{ "Making certificates", mk_step_make_secrets, NULL, false },
@@ -56,7 +51,7 @@ static const struct mk_step steps[] = {
 	{ "Waiting for the API server", mk_step_wait_api, NULL, false },
 	{ "Looking at what is back", tell, NULL, false },
 	{ "Waiting for the nodes", wait_nodes, NULL, false },
-	{ "Waiting for pods", mk_restore_wait_pods, no_services, false },
+	{ "Waiting for pods", mk_restore_wait_pods, mk_bringup_no_services, false },
 	{ "Writing the kubeconfig", mk_step_write_kubeconfig, NULL, true },
 };
 

@@ -4,9 +4,6 @@
 #include "lib/cluster/snapshot_node.h"
 #include "lib/kube/watch.h"
 
-/* How long to watch before asking whether the units stay up. */
-#define SLICE_MS 5000
-
 /* Pods of a namespace, and the Deployments that they are to be enough for. */
 struct waiting {
 	json_t *deployments; /* array of Deployments */
@@ -91,20 +88,14 @@ static int wait_namespace(struct mk_bringup *b, const char *namespace, const cha
 	int r = find_deployments(b, namespace, name, &w.deployments, err);
 
 	*count += json_array_size(w.deployments);
-	while (r == 0 && missing(&w)) {
-		int64_t left = mk_remaining_ms(b->deadline);
-
-		r = mk_kube_watch(b->kube, path, mk_deadline(left < SLICE_MS ? left : SLICE_MS),
-			judge_pod, &w, err);
-		if (r != -MK_ETIMEOUT)
-			break;
-		if (mk_remaining_ms(b->deadline) == 0)
-			return mk_error_wrap(
-				err, "'%s/%s' has not enough pods", namespace, missing(&w));
-		mk_error_done(err);
-		r = mk_check_units(b, b->plan.kube_count, err);
-	}
-	return r;
+	if (r < 0 || !missing(&w))
+		return r;
+	do {
+		r = mk_kube_watch(b->kube, path, mk_bringup_slice(b), judge_pod, &w, err);
+	} while (mk_bringup_goes_on(b, &r, err));
+	return r == -MK_ETIMEOUT
+		? mk_error_wrap(err, "'%s/%s' has not enough pods", namespace, missing(&w))
+		: r;
 }
 
 int mk_restore_wait_pods(struct mk_bringup *b, char **ret_note, struct mk_error *err)

@@ -227,9 +227,7 @@ static int step_pods(void *arg, char **ret_note, struct mk_error *err)
 
 static bool no_services(const void *arg)
 {
-	const struct replacing *p = arg;
-
-	return p->spec.no_cni || p->spec.proxy_mode == MK_PROXY_NONE;
+	return mk_bringup_no_services(&((const struct replacing *)arg)->b);
 }
 
 static const struct mk_run_step steps[] = {

@@ -112,11 +112,6 @@ static int take(struct saving *s, struct mk_error *err)
 	return r;
 }
 
-static ssize_t read_stream(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	return mk_http_read(payload, data, cap, mk_deadline(MK_ENGINE_TIMEOUT_MS), err);
-}
-
 /* A manifest that says what this archive has, which was made of another. */
 static int add_manifest(struct saving *s, struct mk_snapshot_reader *reader, struct mk_error *err)
 {
@@ -166,7 +161,7 @@ static int copy_archive(struct saving *s, struct mk_error *err)
 	int r = mk_container_get_stream(s->docker, s->container, s->in_node, &stream, err);
 
 	if (r == 0)
-		r = mk_tar_reader_open(read_stream, stream, &options, &tar, err);
+		r = mk_tar_reader_open(mk_docker_read, stream, &options, &tar, err);
 	if (r == 0)
 		r = mk_tar_reader_next(tar, &entry, err);
 	if (r < 0)
@@ -193,7 +188,7 @@ static int copy_registry(struct saving *s, struct mk_error *err)
 		return 0;
 	}
 	if (r == 0)
-		r = mk_tar_reader_open(read_stream, stream, &options, &tar, err);
+		r = mk_tar_reader_open(mk_docker_read, stream, &options, &tar, err);
 	while (r >= 0 && (r = mk_tar_reader_next(tar, &entry, err)) == 1) {
 		if (entry.type == MK_TAR_FILE && mk_snapshot_is_blob(entry.name))
 			r = mk_snapshot_writer_add(

@@ -237,23 +237,21 @@ int mk_bringup_set_roles(struct mk_bringup *b, struct mk_error *err)
 	return mk_kube_apply(b->kube, nodes, err);
 }
 
-/* How long to watch before asking whether the units stay up, of which no watch
- * tells: a wrong flag in the config file should not cost the whole time limit. */
+/* A wrong flag in the config file should not cost the whole time limit. */
 #define SLICE_MS 5000
 
 /* A watch gives up a moment early, when it could not begin anew: no slice is as
  * short, or its silence would take the place of what was refused. */
 #define SHORTEST_MS 500
 
-static int64_t slice(const struct mk_bringup *b)
+int64_t mk_bringup_slice(const struct mk_bringup *b)
 {
 	int64_t left = mk_remaining_ms(b->deadline);
 
 	return mk_deadline(left < SLICE_MS ? left : SLICE_MS);
 }
 
-/* After a slice: whether there is time for another, and a reason. */
-static bool goes_on(struct mk_bringup *b, int *r, struct mk_error *err)
+bool mk_bringup_goes_on(struct mk_bringup *b, int *r, struct mk_error *err)
 {
 	if (*r != -MK_ETIMEOUT || mk_remaining_ms(b->deadline) < SHORTEST_MS)
 		return false;
@@ -271,9 +269,9 @@ int mk_step_wait_nodes(struct mk_bringup *b, char **ret_note, struct mk_error *e
 	for (size_t i = 0; i < b->plan.kube_count; i++)
 		mk_strlist_add(&names, b->plan.nodes[i].name);
 	do {
-		r = no_cni ? mk_kube_wait_registered(b->kube, &names, slice(b), err)
-			   : mk_kube_wait_nodes(b->kube, &names, NULL, slice(b), err);
-	} while (goes_on(b, &r, err));
+		r = no_cni ? mk_kube_wait_registered(b->kube, &names, mk_bringup_slice(b), err)
+			   : mk_kube_wait_nodes(b->kube, &names, NULL, mk_bringup_slice(b), err);
+	} while (mk_bringup_goes_on(b, &r, err));
 	if (r == 0)
 		r = mk_bringup_set_roles(b, err);
 	if (r == 0)
@@ -291,8 +289,9 @@ static int wait_for(struct mk_bringup *b, const char *const *names, size_t count
 	for (size_t i = 0; i < count; i++)
 		mk_strlist_add(&list, names[i]);
 	do {
-		r = mk_kube_wait_deployments(b->kube, &list, slice(b), report, payload, err);
-	} while (goes_on(b, &r, err));
+		r = mk_kube_wait_deployments(
+			b->kube, &list, mk_bringup_slice(b), report, payload, err);
+	} while (mk_bringup_goes_on(b, &r, err));
 	return r;
 }
 

@@ -3,14 +3,14 @@
 #include "lib/cluster/bringup.h"
 
 /* Without pod network and services nothing in pods can come up. */
-static bool no_services(const struct mk_bringup *b)
+bool mk_bringup_no_services(const struct mk_bringup *b)
 {
 	return b->spec->no_cni || b->spec->proxy_mode == MK_PROXY_NONE;
 }
 
 static bool no_openfaas(const struct mk_bringup *b)
 {
-	return !b->spec->openfaas || no_services(b);
+	return !b->spec->openfaas || mk_bringup_no_services(b);
 }
 
 static bool not_asked_to_resume(const struct mk_bringup *b)
@@ -42,7 +42,7 @@ const struct mk_step mk_create_steps[] = {
 	{ "Finding the password", mk_step_find_password, no_password_to_find, false },
 	{ "Applying manifests", mk_step_apply, NULL, false },
 	{ "Waiting for the nodes", mk_step_wait_nodes, NULL, false },
-	{ "Waiting for DNS", mk_step_wait_dns, no_services, false },
+	{ "Waiting for DNS", mk_step_wait_dns, mk_bringup_no_services, false },
 	/* Nobody waits for them: they start while OpenFaaS' pods mostly wait for each other. */
 	{ "Starting addons", mk_step_start_addons, no_addons, false },
 	{ "Waiting for OpenFaaS", mk_step_wait_openfaas, no_openfaas, false },

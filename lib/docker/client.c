@@ -211,6 +211,11 @@ bool mk_docker_api_at_least(const struct mk_docker *docker, const char *version)
 	return version_number(docker->api) >= version_number(version);
 }
 
+ssize_t mk_docker_read(void *payload, void *data, size_t cap, struct mk_error *err)
+{
+	return mk_http_read(payload, data, cap, mk_deadline(MK_ENGINE_TIMEOUT_MS), err);
+}
+
 char *mk_docker_path(const struct mk_docker *docker, const char *path)
 {
 	return mk_xasprintf("/v%s%s", docker->api, path);

@@ -87,6 +87,10 @@ int mk_docker_refused(
 int mk_docker_open(struct mk_docker *docker, const struct mk_http_request *request,
 	struct mk_http_stream **ret, struct mk_error *err) MK_CHECKED;
 
+/** Read a streamed answer, the payload, waiting MK_ENGINE_TIMEOUT_MS for its next bytes:
+ * an mk_http_reader and mk_archive_reader. */
+ssize_t mk_docker_read(void *payload, void *data, size_t cap, struct mk_error *err) MK_CHECKED;
+
 /** The path with the API version in front. Caller frees. */
 char *mk_docker_path(const struct mk_docker *docker, const char *path);
 struct mk_http *mk_docker_http(struct mk_docker *docker);

@@ -140,11 +140,6 @@ int mk_container_put_stream(struct mk_docker *docker, const char *id, const char
 	return put(docker, id, path, &request, err);
 }
 
-static ssize_t read_stream(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	return mk_http_read(payload, data, cap, mk_deadline(MK_ENGINE_TIMEOUT_MS), err);
-}
-
 static int read_data(
 	struct mk_tar_reader *reader, const char *path, struct mk_buf *ret, struct mk_error *err)
 {
@@ -167,7 +162,7 @@ static int read_only_file(
 	MK_CLEANUP(mk_tar_reader_freep) struct mk_tar_reader *reader = NULL;
 	struct mk_tar_reader_options options = { .what = path, .max_member = ret->max };
 	struct mk_tar_entry entry;
-	int r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);
+	int r = mk_tar_reader_open(mk_docker_read, stream, &options, &reader, err);
 
 	if (r == 0)
 		r = mk_tar_reader_next(reader, &entry, err);
@@ -232,7 +227,7 @@ int mk_container_read_folder(struct mk_docker *docker, const char *id, const cha
 	int r = mk_container_get_stream(docker, id, path, &stream, err);
 
 	if (r == 0)
-		r = mk_tar_reader_open(read_stream, stream, &options, &reader, err);
+		r = mk_tar_reader_open(mk_docker_read, stream, &options, &reader, err);
 	return r == 0 ? visit_files(reader, path, max_file, visit, payload, err) : r;
 }
 
