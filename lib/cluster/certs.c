@@ -143,7 +143,7 @@ static int read_secret(
 {
 	MK_CLEANUP(mk_kube_freep) struct mk_kube *kube = NULL;
 	mk_autojson *secret = NULL;
-	const json_t *cert;
+	const char *cert;
 	int r = mk_cluster_connect(docker, name, &kube, err);
 
 	if (r == 0)
@@ -152,8 +152,8 @@ static int read_secret(
 			err);
 	if (r < 0)
 		return r;
-	cert = json_object_get(json_object_get(secret, "data"), "tls.crt");
-	return mk_base64_decode(cert ? json_string_value(cert) : "", ret, err);
+	cert = json_string_value(json_object_get(json_object_get(secret, "data"), "tls.crt"));
+	return mk_base64_decode(cert ? cert : "", ret, err);
 }
 
 /* A cluster may be without metrics-server, and without an API that answers. */

@@ -24,7 +24,7 @@
  * reason to restart it while the old one is valid for so long and again. */
 #define REFRESH_S 600
 
-struct renewal {
+struct mk_renewal {
 	const struct mk_renew_options *options;
 	struct mk_create_options create;
 	struct mk_bringup b;
@@ -39,7 +39,7 @@ struct renewal {
 	bool gentle;             /* etcd and API servers run on */
 };
 
-static void renewal_done(struct renewal *n)
+static void renewal_done(struct mk_renewal *n)
 {
 	mk_kube_unlock(&n->lock);
 	mk_kube_free(n->lock_kube);
@@ -98,7 +98,7 @@ static int find_certs(struct mk_docker *docker, const char *name, struct mk_foun
 	return r == 0 ? mk_certs_find_in_nodes(docker, nodes, ret, err) : r;
 }
 
-static int check_running(const struct renewal *n, struct mk_error *err)
+static int check_running(const struct mk_renewal *n, struct mk_error *err)
 {
 	for (size_t i = 0; i < n->b.plan.count; i++) {
 		const struct mk_node_plan *node = &n->b.plan.nodes[i];
@@ -110,7 +110,7 @@ static int check_running(const struct renewal *n, struct mk_error *err)
 	return 0;
 }
 
-static int open_cluster(struct renewal *n, const char *name, struct mk_error *err)
+static int open_cluster(struct mk_renewal *n, const char *name, struct mk_error *err)
 {
 	mk_autofoundcerts certs = { .items = NULL };
 	int r = find_certs(n->b.docker, name, &certs, err);
@@ -134,12 +134,11 @@ static int open_cluster(struct renewal *n, const char *name, struct mk_error *er
 /* Pods know an API server by what their namespace's ConfigMap said when they began. */
 static int step_restart_pods(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 	mk_autobuf trust = mk_buf_init(MK_MAX_CONFIG_FILE);
-	mk_autofree char *path = mk_xstrdup(MK_PKI_DIR "/ca.crt");
 	size_t count = 0;
 	int r = mk_container_read_file(
-		n->b.docker, n->b.plan.nodes[0].container, path, &trust, err);
+		n->b.docker, n->b.plan.nodes[0].container, MK_PKI_DIR "/ca.crt", &trust, err);
 
 	if (r == 0)
 		r = mk_kube_wait_root_ca(n->b.kube, trust.data, n->b.deadline, err);
@@ -152,14 +151,14 @@ static int step_restart_pods(void *arg, char **ret_note, struct mk_error *err)
 
 static bool pods_know(const void *arg)
 {
-	const struct renewal *n = arg;
+	const struct mk_renewal *n = arg;
 
 	return n->turn != MK_PKI_ONWARD || n->stage != MK_PKI_TRUSTED;
 }
 
 static int step_make(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 
 	(void)ret_note;
 	return mk_existing_make_secrets(&n->b, n->turn, err);
@@ -176,7 +175,7 @@ static int add_file(void *arg, const struct mk_pki_file *file, struct mk_error *
 
 /* Both read new pairs by themselves, but what they trust at their start alone. Together:
  * etcd does not end before the API server's watches do. */
-static void restart_control_plane(const struct renewal *n, struct mk_node_change *change)
+static void restart_control_plane(const struct mk_renewal *n, struct mk_node_change *change)
 {
 	enum mk_pki_stage stage = mk_pki_bundle_stage(n->b.pki);
 
@@ -191,7 +190,7 @@ static void restart_control_plane(const struct renewal *n, struct mk_node_change
 		change, "systemctl restart kube-controller-manager.service kube-scheduler.service");
 }
 
-static int add_balancer(struct renewal *n, struct mk_node_change *change, struct mk_error *err)
+static int add_balancer(struct mk_renewal *n, struct mk_node_change *change, struct mk_error *err)
 {
 	mk_autobuf pem = mk_buf_init(MK_MAX_CONFIG_FILE);
 	int r = mk_pki_bundle_trust(n->b.pki, "ca", &pem, err);
@@ -219,7 +218,7 @@ static void visit_kubelet(const struct mk_node_plan *node, struct mk_node_change
 	mk_node_change_do(change, loop);
 }
 
-static int add_node(struct renewal *n, const struct mk_node_plan *node, struct mk_error *err)
+static int add_node(struct mk_renewal *n, const struct mk_node_plan *node, struct mk_error *err)
 {
 	struct mk_node_change *change = mk_node_changes_add(&n->changes, node);
 	size_t index = (size_t)(node - n->b.plan.nodes);
@@ -237,7 +236,7 @@ static int add_node(struct renewal *n, const struct mk_node_plan *node, struct m
 }
 
 /* Nothing has changed in nodes that run when this is done. */
-static int send(struct renewal *n, struct mk_error *err)
+static int send(struct mk_renewal *n, struct mk_error *err)
 {
 	int r = 0;
 
@@ -252,7 +251,7 @@ static int send(struct renewal *n, struct mk_error *err)
 
 static int step_control_planes(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 	int r = send(n, err);
 
 	if (r < 0)
@@ -269,7 +268,7 @@ static int step_control_planes(void *arg, char **ret_note, struct mk_error *err)
 
 static int step_other_nodes(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 
 	(void)ret_note;
 	return mk_other_nodes_run(n->b.docker, &n->changes, NODE_TIMEOUT_MS, err);
@@ -277,12 +276,12 @@ static int step_other_nodes(void *arg, char **ret_note, struct mk_error *err)
 
 static bool no_other_nodes(const void *arg)
 {
-	const struct renewal *n = arg;
+	const struct mk_renewal *n = arg;
 
 	return n->expired || n->b.plan.count == n->b.plan.control_planes;
 }
 
-static int wait_endpoints(struct renewal *n, struct mk_error *err)
+static int wait_endpoints(struct mk_renewal *n, struct mk_error *err)
 {
 	mk_autostrlist addresses = { .items = NULL };
 
@@ -295,7 +294,7 @@ static int wait_endpoints(struct renewal *n, struct mk_error *err)
 
 static int step_wait(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 	mk_autostrlist names = { .items = NULL };
 	int r;
 
@@ -319,7 +318,7 @@ static int step_wait(void *arg, char **ret_note, struct mk_error *err)
 
 static int step_metrics(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 
 	(void)ret_note;
 	return mk_bringup_renew_metrics(&n->b, err);
@@ -327,13 +326,13 @@ static int step_metrics(void *arg, char **ret_note, struct mk_error *err)
 
 static bool no_metrics(const void *arg)
 {
-	return !((const struct renewal *)arg)->spec.metrics;
+	return !((const struct mk_renewal *)arg)->spec.metrics;
 }
 
 /* Only where the user has the cluster: it may be another user's, or a CI job's. */
 static int step_kubeconfig(void *arg, char **ret_note, struct mk_error *err)
 {
-	struct renewal *n = arg;
+	struct mk_renewal *n = arg;
 	mk_autofree char *context = mk_cluster_context(n->spec.name);
 	mk_autofree char *pem = NULL;
 	mk_autofree char *path = NULL;
@@ -355,10 +354,10 @@ static const struct mk_run_step steps[] = {
 	{ "Updating the kubeconfig", step_kubeconfig, NULL },
 };
 
-static struct renewal renewal_of(
+static struct mk_renewal renewal_of(
 	struct mk_docker *docker, const struct mk_renew_options *options, int64_t deadline)
 {
-	return (struct renewal){
+	return (struct mk_renewal){
 		.options = options,
 		.create = { .kubeconfig = options->kubeconfig },
 		.spec = mk_cluster_spec_init(),
@@ -371,7 +370,7 @@ int mk_certs_renew(struct mk_docker *docker, const char *name,
 	const struct mk_renew_options *options, struct mk_renew_result *ret, struct mk_error *err)
 {
 	MK_CLEANUP(renewal_done)
-	struct renewal n = renewal_of(docker, options, mk_deadline(options->timeout_ms));
+	struct mk_renewal n = renewal_of(docker, options, mk_deadline(options->timeout_ms));
 	int r;
 
 	n.b.options = &n.create;
@@ -385,7 +384,7 @@ int mk_certs_renew(struct mk_docker *docker, const char *name,
 	return 0;
 }
 
-static int renew_at_rest(struct renewal *n, const char *name, struct mk_error *err)
+static int renew_at_rest(struct mk_renewal *n, const char *name, struct mk_error *err)
 {
 	int r = mk_existing_read_at_rest(&n->b, name, &n->spec, err);
 
@@ -398,48 +397,48 @@ static int renew_at_rest(struct renewal *n, const char *name, struct mk_error *e
 	return r == 0 ? mk_node_changes_run(n->b.docker, &n->changes, NODE_TIMEOUT_MS, err) : r;
 }
 
-int mk_certs_renew_due(struct mk_docker *docker, const char *name, int64_t deadline, bool *ret_due,
-	struct mk_error *err)
+void mk_renewal_free(struct mk_renewal *renewal)
+{
+	if (renewal)
+		renewal_done(renewal);
+	free(renewal);
+}
+
+int mk_certs_renew_due(struct mk_docker *docker, const char *name, const json_t *nodes,
+	int64_t deadline, struct mk_renewal **ret, struct mk_error *err)
 {
 	static const struct mk_renew_options options = { .turn = MK_PKI_STAY };
-	MK_CLEANUP(renewal_done) struct renewal n = renewal_of(docker, &options, deadline);
+	MK_CLEANUP(mk_renewal_freep) struct mk_renewal *n = NULL;
 	mk_autofoundcerts certs = { .items = NULL };
 	int64_t left;
-	int r = find_certs(docker, name, &certs, err);
+	int r = mk_certs_find_in_nodes(docker, nodes, &certs, err);
 
 	if (r < 0)
 		return r;
 	left = shortest_left(&certs);
-	*ret_due = left < MK_RENEW_BEFORE_S;
-	if (!*ret_due)
+	if (left >= MK_RENEW_BEFORE_S)
 		return 0;
-	n.expired = left <= 0;
-	n.gentle = left > REFRESH_S;
-	n.b.options = &n.create;
-	r = renew_at_rest(&n, name, err);
-	if (r == 0 || n.expired || r == -MK_EINTR)
+	n = mk_xmalloc(sizeof(*n));
+	*n = renewal_of(docker, &options, deadline);
+	n->b.options = &n->create;
+	n->expired = left <= 0;
+	n->gentle = left > REFRESH_S;
+	r = renew_at_rest(n, name, err);
+	if (r == 0)
+		*ret = MK_TAKE(n);
+	if (r == 0 || left <= 0 || r == -MK_EINTR)
 		return r;
 	mk_trace("certificates expire soon and could not be renewed: %s", err->message);
 	mk_error_done(err);
-	*ret_due = false;
 	return 0;
 }
 
-int mk_certs_renew_rest(
-	struct mk_docker *docker, const char *name, int64_t deadline, struct mk_error *err)
+int mk_certs_renew_rest(struct mk_renewal *n, struct mk_error *err)
 {
-	static const struct mk_renew_options options = { .turn = MK_PKI_STAY };
-	MK_CLEANUP(renewal_done) struct renewal n = renewal_of(docker, &options, deadline);
 	mk_autofree char *note = NULL;
-	int r;
+	int r = mk_cluster_connect(n->b.docker, n->spec.name, &n->b.kube, err);
 
-	n.b.options = &n.create;
-	r = mk_existing_read(&n.b, name, &n.spec, err);
 	if (r == 0)
-		r = mk_existing_make_secrets(&n.b, MK_PKI_STAY, err);
-	if (r == 0)
-		r = mk_cluster_connect(docker, name, &n.b.kube, err);
-	if (r == 0)
-		r = mk_bringup_renew_metrics(&n.b, err);
-	return r == 0 ? step_kubeconfig(&n, &note, err) : r;
+		r = mk_bringup_renew_metrics(&n->b, err);
+	return r == 0 ? step_kubeconfig(n, &note, err) : r;
 }

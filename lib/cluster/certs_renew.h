@@ -41,17 +41,23 @@ int mk_certs_renew(struct mk_docker *docker, const char *name,
 	const struct mk_renew_options *options, struct mk_renew_result *ret,
 	struct mk_error *err) MK_CHECKED;
 
+/** A renewal whose rest has to wait for an API. */
+struct mk_renewal;
+
+/** Wipe and free; NULL is fine. */
+void mk_renewal_free(struct mk_renewal *renewal);
+MK_DEFINE_CLEANUP(struct mk_renewal *, mk_renewal_free);
+
 /**
- * Before a start: renew what expires within MK_RENEW_BEFORE_S in nodes that run or
- * not, without an API. `*ret_due` says whether something was due; the rest, of
- * mk_certs_renew_rest, then has to follow the start. A failure is one only when
- * something has expired: else the cluster can still be started.
+ * Before a start: renew what expires within MK_RENEW_BEFORE_S in `nodes` (an array as of
+ * mk_cluster_nodes), which run or do not, without an API. `*ret`, NULL before, is the
+ * renewal if something was due; its rest then has to follow the start. A failure is one
+ * only when something has expired: else the cluster can still be started.
  */
-int mk_certs_renew_due(struct mk_docker *docker, const char *name, int64_t deadline, bool *ret_due,
-	struct mk_error *err) MK_CHECKED;
+int mk_certs_renew_due(struct mk_docker *docker, const char *name, const json_t *nodes,
+	int64_t deadline, struct mk_renewal **ret, struct mk_error *err) MK_CHECKED;
 
 /** After it: what is in the API and in the user's kubeconfig. */
-int mk_certs_renew_rest(struct mk_docker *docker, const char *name, int64_t deadline,
-	struct mk_error *err) MK_CHECKED;
+int mk_certs_renew_rest(struct mk_renewal *renewal, struct mk_error *err) MK_CHECKED;
 
 #endif

@@ -117,9 +117,9 @@ static int wait_cluster(struct mk_docker *docker, const char *name, const json_t
 }
 
 static int start_nodes(struct mk_docker *docker, const char *name, const json_t *nodes,
-	int64_t deadline, bool *ret_renewed, struct mk_error *err)
+	int64_t deadline, struct mk_renewal **ret_renewal, struct mk_error *err)
 {
-	int r = mk_certs_renew_due(docker, name, deadline, ret_renewed, err);
+	int r = mk_certs_renew_due(docker, name, nodes, deadline, ret_renewal, err);
 
 	return r == 0 ? for_nodes(docker, nodes, "start", NULL, err) : r;
 }
@@ -130,18 +130,18 @@ static int bring_back(struct mk_docker *docker, const char *name, bool stopped, 
 {
 	mk_autostrlist names = { .items = NULL }, since = { .items = NULL };
 	mk_autojson *nodes = NULL;
-	bool renewed = false;
+	MK_CLEANUP(mk_renewal_freep) struct mk_renewal *renewal = NULL;
 	int r = list_nodes(docker, name, &nodes, err);
 
 	if (r == 0)
 		r = for_nodes(docker, nodes, "unpause", "paused", err);
 	if (r == 0 && stopped)
-		r = start_nodes(docker, name, nodes, deadline, &renewed, err);
+		r = start_nodes(docker, name, nodes, deadline, &renewal, err);
 	if (r == 0)
 		r = started_at(docker, nodes, &names, &since, err);
 	if (r == 0)
 		r = wait_cluster(docker, name, nodes, &names, &since, deadline, err);
-	return r == 0 && renewed ? mk_certs_renew_rest(docker, name, deadline, err) : r;
+	return r == 0 && renewal ? mk_certs_renew_rest(renewal, err) : r;
 }
 
 int mk_cluster_start(
