@@ -6,7 +6,6 @@
  * either is seen in tests/e2e/test_cis.py (all but 11 and 12, without which no
  * node starts on the hosts that have them), and test_nodes.py (8 and 9).
  */
-#include "lib/base/yaml.h"
 #include "lib/kube/apply.h"
 #include "tests/unit/test-node-world.h"
 
@@ -90,16 +89,6 @@ static struct mk_cert *parse_cert(const char *pem)
 	if (mk_cert_parse(pem, strlen(pem), &cert, &w.err) < 0)
 		fail_msg("%s", w.err.message);
 	return cert;
-}
-
-static json_t *yaml_of(const json_t *members, const char *name)
-{
-	const char *text = text_of(members, name);
-	json_t *value = NULL;
-
-	if (mk_yaml_parse(text, strlen(text), name, &value, &w.err) < 0)
-		fail_msg("%s", w.err.message);
-	return value;
 }
 
 /* 1: the API server's own service had an address of another network, which its

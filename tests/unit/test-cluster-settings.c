@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a spec changes in the files of its nodes: flags, fields, files left out. */
-#include "lib/base/yaml.h"
 #include "lib/cluster/node_settings.h"
 #include "lib/cluster/unit.h"
 #include "tests/unit/test-node-world.h"
@@ -119,16 +118,6 @@ static void test_extra_args(void **state)
 	assert_words(text_of(worker, KUBELET_UNIT), "--v=1");
 	assert_int_equal(count_of(text_of(worker, KUBELET_UNIT), "max-pods"), 1);
 	assert_words(text_of(worker, PROXY_UNIT), "--v=3");
-}
-
-static json_t *yaml_of(const json_t *members, const char *name)
-{
-	const char *text = text_of(members, name);
-	json_t *value = NULL;
-
-	if (mk_yaml_parse(text, strlen(text), name, &value, &w.err) < 0)
-		fail_msg("%s", w.err.message);
-	return value;
 }
 
 /* The node's over the cluster's over ours, map by map. */

@@ -2,6 +2,7 @@
 /* What the nodes of a cluster are told when others come or go: files and commands. */
 #include "lib/archive/tar_reader.h"
 #include "lib/cluster/existing.h"
+#include "tests/unit/bytes.h"
 #include "tests/unit/test-docker-world.h"
 
 #define ROUTES "etc/mkcluster/routes"
@@ -75,23 +76,6 @@ static void tell(struct cluster *c, unsigned roles)
 static void grow(struct cluster *c, enum mk_role role, size_t count)
 {
 	assert_int_equal(mk_plan_grow(&c->b.plan, &c->spec, &subnet, role, count, &w.err), 0);
-}
-
-struct bytes {
-	const char *data;
-	size_t left;
-};
-
-static ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	struct bytes *bytes = payload;
-	size_t n = bytes->left < cap ? bytes->left : cap;
-
-	(void)err;
-	memcpy(data, bytes->data, n);
-	bytes->data += n;
-	bytes->left -= n;
-	return (ssize_t)n;
 }
 
 /* The place of a file that waits in "staged/RUN/"; folders on the way are for root alone. */

@@ -5,7 +5,9 @@
 #define MK_TESTS_TEST_NODE_WORLD_H
 
 #include "lib/archive/tar_reader.h"
+#include "lib/base/yaml.h"
 #include "lib/cluster/bringup.h"
+#include "tests/unit/bytes.h"
 #include "tests/unit/test-docker-world.h"
 
 /* All that a run knows when the node is made, without having asked an engine. */
@@ -31,23 +33,6 @@ static inline struct mk_bringup bringup(const struct mk_cluster_spec *spec)
 	assert_int_equal(mk_step_make_secrets(&b, &note, &w.err), 0);
 	free(note);
 	return b;
-}
-
-struct bytes {
-	const char *data;
-	size_t left;
-};
-
-static inline ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error *err)
-{
-	struct bytes *bytes = payload;
-	size_t n = bytes->left < cap ? bytes->left : cap;
-
-	(void)err;
-	memcpy(data, bytes->data, n);
-	bytes->data += n;
-	bytes->left -= n;
-	return (ssize_t)n;
 }
 
 /* One member as {type, mode, link, text}. */
@@ -98,6 +83,17 @@ static inline const json_t *member(const json_t *members, const char *name)
 static inline const char *text_of(const json_t *members, const char *name)
 {
 	return mk_json_str(member(members, name), "text", "");
+}
+
+/* The YAML in a member. The caller owns it. */
+static inline json_t *yaml_of(const json_t *members, const char *name)
+{
+	const char *text = text_of(members, name);
+	json_t *value = NULL;
+
+	if (mk_yaml_parse(text, strlen(text), name, &value, &w.err) < 0)
+		fail_msg("%s", w.err.message);
+	return value;
 }
 
 #endif

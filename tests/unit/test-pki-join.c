@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A node that joins: what is read from a cluster's files signs what is new. */
-#include "lib/base/json.h"
-#include "pki/bundle.h"
+#include "tests/unit/pki-source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,23 +31,6 @@ static struct mk_pki_spec spec_of(size_t count)
 		.nodes = nodes,
 		.node_count = count,
 	};
-}
-
-/* The files of the first control plane: path -> text. */
-static int keep(void *arg, const struct mk_pki_file *file, struct mk_error *err)
-{
-	(void)err;
-	return json_object_set_new(arg, file->path, json_stringn(file->data, file->len));
-}
-
-static int give(void *arg, const char *path, struct mk_buf *ret, struct mk_error *err)
-{
-	const char *text = json_string_value(json_object_get(arg, path));
-
-	if (!text)
-		return mk_fail(err, MK_ENOTFOUND, "no file '%s'", path);
-	mk_buf_adds(ret, text);
-	return 0;
 }
 
 struct world {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From one set of CAs to the next, stage by stage, and back from each. */
 #include "lib/base/encode.h"
-#include "lib/base/json.h"
-#include "pki/bundle.h"
+#include "tests/unit/pki-source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,22 +34,6 @@ static struct mk_pki_spec spec_of(enum mk_pki_turn turn)
 		.node_count = MK_ARRAY_LEN(nodes),
 		.turn = turn,
 	};
-}
-
-static int keep(void *arg, const struct mk_pki_file *file, struct mk_error *err)
-{
-	(void)err;
-	return json_object_set_new(arg, file->path, json_stringn(file->data, file->len));
-}
-
-static int give(void *arg, const char *path, struct mk_buf *ret, struct mk_error *err)
-{
-	const char *text = json_string_value(json_object_get(arg, path));
-
-	if (!text)
-		return mk_fail(err, MK_ENOTFOUND, "no file '%s'", path);
-	mk_buf_adds(ret, text);
-	return 0;
 }
 
 static json_t *files_of(const struct mk_pki_bundle *bundle, size_t node)

@@ -9,6 +9,7 @@
 #include "lib/base/limits.h"
 #include "lib/cluster/snapshot_archive.h"
 #include "lib/registry/digest.h"
+#include "tests/unit/bytes.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -64,23 +65,6 @@ static struct mk_buf contents(size_t file)
 	for (uint32_t n = 1; file == MK_SNAPSHOT_ETCD && buf.len < ETCD_SIZE; n = n * 69069 + 1)
 		mk_buf_add(&buf, &n, sizeof(n));
 	return buf;
-}
-
-struct bytes {
-	const char *data;
-	size_t left;
-};
-
-static ssize_t read_bytes(void *payload, void *data, size_t cap, struct mk_error *e)
-{
-	struct bytes *bytes = payload;
-	size_t n = bytes->left < cap ? bytes->left : cap;
-
-	(void)e;
-	memcpy(data, bytes->data, n);
-	bytes->data += n;
-	bytes->left -= n;
-	return (ssize_t)n;
 }
 
 static void add(struct mk_snapshot_writer *writer, const char *name, const char *data, size_t len)
